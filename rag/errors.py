@@ -1,0 +1,112 @@
+"""Every error the platform raises on purpose, named by what to do next.
+
+* Error
+  + NotFound             what was named is not there, or not there for this principal
+  + Unauthenticated      say who you are, with a key or token that is valid now
+  + Forbidden            this principal may not do this, whatever it sends
+  + InvalidRequest       the caller must change the request
+    - UnknownFilter
+  + TransientError       the same call may succeed later: a timeout, a 429, a 5xx
+    - RateLimited
+    - SourceUnavailable
+    - ModelUnavailable
+    - IndexUnavailable
+    - StorageUnavailable
+  + PermanentError       it will not succeed until somebody changes something
+    - UnsupportedMediaType
+    - ParseError
+      . EncryptedFile
+      . EmptyText
+      . LimitExceeded
+    - SourceGone
+    - AccessUnknown
+  + ConfigurationError   raised at start-up, never while serving
+"""
+
+
+class Error(Exception):
+    """Base class of every error raised on purpose. Its text may be shown to the caller."""
+
+
+class NotFound(Error):
+    """What was named is not there, or not there for this principal: never say which."""
+
+
+class Unauthenticated(Error):
+    """No valid key or token came with the request."""
+
+
+class Forbidden(Error):
+    """The principal is known and lacks the right to do this."""
+
+
+class InvalidRequest(Error):
+    """The request cannot be served as it stands."""
+
+
+class UnknownFilter(InvalidRequest):
+    """A filter names a field that no document has."""
+
+
+class TransientError(Error):
+    """The same call may succeed later, after `retry_after_s` where the other side said so."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class RateLimited(TransientError):
+    """The caller has used up its share for now."""
+
+
+class SourceUnavailable(TransientError):
+    """A source did not answer, or asked us to slow down."""
+
+
+class ModelUnavailable(TransientError):
+    """A model endpoint did not answer, or asked us to slow down."""
+
+
+class IndexUnavailable(TransientError):
+    """The index did not answer."""
+
+
+class StorageUnavailable(TransientError):
+    """The database or the disk did not answer, or is full."""
+
+
+class PermanentError(Error):
+    """It will not succeed until somebody changes something."""
+
+
+class UnsupportedMediaType(PermanentError):
+    """No parser reads this media type, or the bytes are of another type than the name says."""
+
+
+class ParseError(PermanentError):
+    """The bytes are not what their media type says, or cannot be read."""
+
+
+class EncryptedFile(ParseError):
+    """The file is protected by a password."""
+
+
+class EmptyText(ParseError):
+    """A file that is not empty gave no text."""
+
+
+class LimitExceeded(ParseError):
+    """The file is larger, deeper or slower to read than the limits allow."""
+
+
+class SourceGone(PermanentError):
+    """The resource, or our right to it, is gone."""
+
+
+class AccessUnknown(PermanentError):
+    """Who may read a resource could not be read; it stays private until that is mended."""
+
+
+class ConfigurationError(Error):
+    """The settings cannot be turned into a running system."""
