@@ -67,6 +67,4 @@ class AccessScope:
 
 
 def scope_of(principal: Principal) -> AccessScope:
-    return AccessScope(
-        principal.tenant, frozenset({EVERYONE, principal.id}) | principal.groups
-    )
+    return AccessScope(principal.tenant, frozenset({EVERYONE, principal.id}) | principal.groups)

@@ -144,12 +144,6 @@ class PassageStore(Protocol):
         the access list the ledger holds now. Scores and ranks are left at zero and None."""
         ...
 
-    async def neighbours(
-        self, hits: Sequence[RetrievedChunk], *, scope: AccessScope
-    ) -> Mapping[ChunkId, tuple[RetrievedChunk | None, RetrievedChunk | None]]:
-        """The chunk before and the chunk after each hit in its document, under the same check."""
-        ...
-
     async def fields(self, tenant: TenantId) -> frozenset[str]:
         """The metadata fields that a filter may name."""
         ...

@@ -270,12 +270,14 @@ class Retrieved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """One numbered passage, as the model is shown it. Several neighbouring chunks may be merged."""
+    """One numbered passage, as the model is shown it: a chunk, or neighbours merged into one."""
 
     number: int
     hit: RetrievedChunk
-    """The best chunk of the passage: what a citation names."""
+    """The best chunk of the passage."""
     text: str
+    parts: tuple[RetrievedChunk, ...]
+    """The chunks that `text` is made of, in document order: a citation names the one it quotes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
