@@ -73,7 +73,7 @@ def load_source(path: Path) -> Source:
     parsed: object = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(parsed, dict):
         raise SourceError(f"{path}: not a mapping")
-    source = cast(Source, parsed)
+    source = cast("Source", parsed)
     for key in ("target", "kind", "title"):
         if not isinstance(source.get(key), str):
             raise SourceError(f"{path}: '{key}' is missing or not text")
@@ -85,10 +85,10 @@ def load_source(path: Path) -> Source:
 
 def timestamp(source: Source) -> dt.datetime:
     """The document's own date at nine in the morning."""
-    date = cast(object, source.get("date", DEFAULT_DATE))
+    date = cast("object", source.get("date", DEFAULT_DATE))
     if not isinstance(date, dt.date):
         raise SourceError(f"{source['target']}: 'date' must be written YYYY-MM-DD")
-    return dt.datetime(date.year, date.month, date.day, 9, 0, 0)
+    return dt.datetime(date.year, date.month, date.day, 9, tzinfo=dt.UTC).replace(tzinfo=None)
 
 
 def cell_text(value: object) -> str:
@@ -105,8 +105,8 @@ def single(block: dict[str, Any], path: str) -> tuple[str, Any]:
 
 
 def table_rows(table: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
-    header = [cell_text(value) for value in cast(list[object], table["header"])]
-    rows = [[cell_text(v) for v in row] for row in cast(list[list[object]], table["rows"])]
+    header = [cell_text(value) for value in cast("list[object]", table["header"])]
+    rows = [[cell_text(v) for v in row] for row in cast("list[list[object]]", table["rows"])]
     for row in rows:
         if len(row) != len(header):
             raise SourceError(f"row of {len(row)} cells under {len(header)} headings: {row}")
@@ -117,7 +117,7 @@ def table_rows(table: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
 
 
 def build_docx(source: Source) -> bytes:
-    document = cast(Any, Document())
+    document = cast("Any", Document())
     style_font = document.styles["Normal"].font
     style_font.name, style_font.size = "Calibri", Pt(10.5)
     set_core_properties(document.core_properties, source)
@@ -128,7 +128,7 @@ def build_docx(source: Source) -> bytes:
     footer = document.sections[0].footer.paragraphs[0]
     footer.text = " | ".join(filter(None, [COMPANY, cell_text(source.get("reference"))]))
 
-    for block in cast(list[dict[str, Any]], source["blocks"]):
+    for block in cast("list[dict[str, Any]]", source["blocks"]):
         kind, content = single(block, source["target"])
         if kind == "heading":
             document.add_heading(content, level=block.get("level", 1))
@@ -162,7 +162,7 @@ def add_docx_table(document: Any, content: dict[str, Any]) -> None:
 
 
 def build_pptx(source: Source) -> bytes:
-    deck = cast(Any, Presentation())
+    deck = cast("Any", Presentation())
     set_core_properties(deck.core_properties, source)
     opening = deck.slides.add_slide(deck.slide_layouts[0])
     opening.shapes.title.text = source["title"]
@@ -172,13 +172,13 @@ def build_pptx(source: Source) -> bytes:
             [cell_text(source.get("reference")), cell_text(source.get("author")), COMPANY],
         )
     )
-    for content in cast(list[dict[str, Any]], source["slides"]):
+    for content in cast("list[dict[str, Any]]", source["slides"]):
         add_slide(deck, content)
     return saved(deck)
 
 
 def add_slide(deck: Any, content: dict[str, Any]) -> None:
-    bullets = cast(list[str], content.get("bullets", []))
+    bullets = cast("list[str]", content.get("bullets", []))
     slide = deck.slides.add_slide(deck.slide_layouts[1 if bullets else 5])
     slide.shapes.title.text = content["title"]
     if bullets:
@@ -229,13 +229,13 @@ def saved(document: Any) -> bytes:
 
 
 def build_xlsx(source: Source) -> bytes:
-    book = cast(Any, Workbook())
+    book = cast("Any", Workbook())
     book.remove(book.active)
     book.properties.title = source["title"]
     book.properties.creator = source.get("author", COMPANY)
     book.properties.created = timestamp(source)
-    for content in cast(list[dict[str, Any]], source["sheets"]):
-        add_sheet(book.create_sheet(content["name"]), content, cast(Path, source["_folder"]))
+    for content in cast("list[dict[str, Any]]", source["sheets"]):
+        add_sheet(book.create_sheet(content["name"]), content, cast("Path", source["_folder"]))
     buffer = io.BytesIO()
     book.save(buffer)
     # openpyxl writes the time of saving; the document's own date replaces it.
@@ -267,7 +267,7 @@ def add_sheet(sheet: Any, content: dict[str, Any], folder: Path) -> None:
             raise SourceError(f"sheet {sheet.title}: {len(row)} cells, {len(header)} headings")
         sheet.append(row)
     sheet.freeze_panes = f"A{header_row + 1}"
-    widths = cast(list[float] | None, content.get("widths"))
+    widths = cast("list[float] | None", content.get("widths"))
     for column in range(1, len(header) + 1):
         longest = max((len(cell_text(row[column - 1])) for row in [header, *rows]), default=8)
         width = widths[column - 1] if widths else min(60, max(10, longest + 2))
@@ -277,8 +277,8 @@ def add_sheet(sheet: Any, content: dict[str, Any], folder: Path) -> None:
 def sheet_rows(content: dict[str, Any], folder: Path) -> tuple[list[str], list[list[object]]]:
     """The rows of a sheet, in the source itself or in the CSV file it names."""
     if "rows_csv" not in content:
-        header = [cell_text(value) for value in cast(list[object], content["header"])]
-        return header, cast(list[list[object]], content["rows"])
+        header = [cell_text(value) for value in cast("list[object]", content["header"])]
+        return header, cast("list[list[object]]", content["rows"])
     with (folder / content["rows_csv"]).open(encoding="utf-8", newline="") as stream:
         lines = list(csv.reader(stream))
     return lines[0], [[typed_cell(text) for text in line] for line in lines[1:]]
@@ -320,7 +320,7 @@ HEADINGS = [
 
 def build_pdf(source: Source) -> bytes:
     buffer = io.BytesIO()
-    template = cast(Any, SimpleDocTemplate)(
+    template = cast("Any", SimpleDocTemplate)(
         buffer,
         pagesize=A4,
         leftMargin=22 * mm,
@@ -345,7 +345,7 @@ def build_pdf(source: Source) -> bytes:
     story: list[Any] = [pdf_text(source["title"], TITLE)]
     if reference:
         story.append(pdf_text(reference, CAPTION))
-    for block in cast(list[dict[str, Any]], source["blocks"]):
+    for block in cast("list[dict[str, Any]]", source["blocks"]):
         story.extend(pdf_block(block, source["target"], template.width))
     template.build(story, onFirstPage=footer, onLaterPages=footer)
     return buffer.getvalue()
@@ -357,7 +357,7 @@ def pdf_text(text: str, style: ParagraphStyle) -> Any:
         text.encode("cp1252")
     except UnicodeEncodeError as error:
         raise SourceError(f"a PDF cannot show {text[error.start : error.end]!r}") from error
-    return cast(Any, Paragraph)(escape(text), style)
+    return cast("Any", Paragraph)(escape(text), style)
 
 
 def pdf_block(block: dict[str, Any], target: str, width: float) -> Iterator[Any]:
@@ -371,17 +371,19 @@ def pdf_block(block: dict[str, Any], target: str, width: float) -> Iterator[Any]
     elif kind == "table":
         yield from pdf_table(content, width)
     else:
-        items = [cast(Any, ListItem)(pdf_text(str(item), BODY)) for item in content]
+        items = [cast("Any", ListItem)(pdf_text(str(item), BODY)) for item in content]
         style = {"bulletType": "bullet", "start": "•"} if kind == "bullets" else {}
-        yield cast(Any, ListFlowable)(items, leftIndent=14, bulletFontSize=9, **style)
+        yield cast("Any", ListFlowable)(items, leftIndent=14, bulletFontSize=9, **style)
 
 
 def pdf_table(content: dict[str, Any], width: float) -> Iterator[Any]:
     header, rows = table_rows(content)
     if "caption" in content:
         yield pdf_text(content["caption"], CAPTION)
-    longest = [max(6, *(min(40, len(row[i])) for row in [header, *rows])) for i in range(len(header))]
-    table = cast(Any, Table)(
+    longest = [
+        max(6, *(min(40, len(row[i])) for row in [header, *rows])) for i in range(len(header))
+    ]
+    table = cast("Any", Table)(
         [
             [pdf_text(text, CELL_HEAD) for text in header],
             *([pdf_text(text, CELL) for text in row] for row in rows),
@@ -390,7 +392,7 @@ def pdf_table(content: dict[str, Any], width: float) -> Iterator[Any]:
         repeatRows=1,
     )
     table.setStyle(
-        cast(Any, TableStyle)(
+        cast("Any", TableStyle)(
             [
                 ("GRID", (0, 0), (-1, -1), 0.6, colors.black),
                 ("BACKGROUND", (0, 0), (-1, 0), colors.HexColor("#DDE6ED")),
@@ -411,7 +413,7 @@ SCAN_MARGIN = 130
 def build_scan(source: Source) -> bytes:
     """A typed page as a scanner delivers it: a little grey, a little crooked, with specks."""
     target = str(source["target"])
-    pages = cast(list[str], source["pages"])
+    pages = cast("list[str]", source["pages"])
     images = [scan_page(text, zlib.crc32(f"{target}/{n}".encode())) for n, text in enumerate(pages)]
     buffer = io.BytesIO()
     if target.endswith(".png"):
@@ -419,12 +421,12 @@ def build_scan(source: Source) -> bytes:
             raise SourceError(f"{target}: a PNG holds one page")
         images[0].save(buffer, "PNG", optimize=True, dpi=(200, 200))
         return buffer.getvalue()
-    canvas = cast(Any, Canvas)(buffer, pagesize=A4, invariant=1, pageCompression=0)
+    canvas = cast("Any", Canvas)(buffer, pagesize=A4, invariant=1, pageCompression=0)
     for image in images:
         jpeg = io.BytesIO()
         image.save(jpeg, "JPEG", quality=60, dpi=(200, 200))
         jpeg.seek(0)
-        canvas.drawImage(cast(Any, ImageReader)(jpeg), 0, 0, width=A4[0], height=A4[1])
+        canvas.drawImage(cast("Any", ImageReader)(jpeg), 0, 0, width=A4[0], height=A4[1])
         canvas.showPage()
     canvas.save()
     return buffer.getvalue()
@@ -438,16 +440,16 @@ def scan_page(text: str, seed: int) -> Image.Image:
     for line in text.splitlines():
         size = 42 if line.startswith("# ") else 30
         font = ImageFont.load_default(size=size)
-        line = line.removeprefix("# ")
-        if draw.textlength(line, font=font) > SCAN_SIZE[0] - 2 * SCAN_MARGIN:
+        words = line.removeprefix("# ")
+        if draw.textlength(words, font=font) > SCAN_SIZE[0] - 2 * SCAN_MARGIN:
             raise SourceError(f"line too long for a scanned page: {line!r}")
-        draw.text((SCAN_MARGIN, top), line, fill=38, font=font)
+        draw.text((SCAN_MARGIN, top), words, fill=38, font=font)
         top += round(size * 1.38)
     if top > SCAN_SIZE[1] - SCAN_MARGIN:
         raise SourceError("too many lines for a scanned page")
     page = page.rotate(rng.uniform(0.35, 0.6), Image.Resampling.BICUBIC, fillcolor=246)
     page = page.filter(ImageFilter.GaussianBlur(0.5))
-    pixels = cast(Any, page.load())
+    pixels = cast("Any", page.load())
     for _ in range(1500):
         x, y = rng.randrange(SCAN_SIZE[0]), rng.randrange(SCAN_SIZE[1])
         pixels[x, y] = max(0, pixels[x, y] - rng.randrange(30, 90))
@@ -458,7 +460,7 @@ def scan_page(text: str, seed: int) -> Image.Image:
 
 
 def normalised_archive(
-    data: bytes, change: Callable[[str, bytes], bytes] = lambda name, data: data
+    data: bytes, change: Callable[[str, bytes], bytes] = lambda _, data: data
 ) -> bytes:
     """The same archive with every member dated 1980, so that equal content is equal bytes."""
     buffer = io.BytesIO()
