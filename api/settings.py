@@ -1,0 +1,280 @@
+"""Everything an operator can set. Read once, at the edge of the process, and passed inward.
+
+`load_settings()` reads them: `RAG_…` environment variables (nested with `__`) over `rag.toml` (in
+the working directory, or where `RAG_CONFIG` says) over the defaults below.
+"""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from api.settings_sources import PREFIX, StrictEnvironment, StrictToml
+from rag.errors import ConfigurationError
+
+Algorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+]
+MIB = 1024 * 1024
+
+
+class Section(BaseModel):
+    """A typo in a section fails at start-up instead of being ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RetrievalSettings(Section):
+    candidates: int = Field(default=50, ge=1, le=1_000, description="Hits taken from each search.")
+    limit: int = Field(
+        default=8, ge=1, le=100, description="Passages that an answer is written from."
+    )
+    fusion: Literal["sum", "rrf"] = Field(
+        default="sum", description="Normalised sum of scores, or reciprocal rank fusion."
+    )
+    dense_weight: float = Field(default=1.0, ge=0, description="Weight of the dense ranking.")
+    sparse_weight: float = Field(default=1.0, ge=0, description="Weight of the BM25 ranking.")
+    rerank: Literal["late_interaction", "cross_encoder", "none"] = Field(
+        default="late_interaction", description="What orders the fused hits once more."
+    )
+    rerank_model: str = Field(
+        default="cross-encoder/ms-marco-MiniLM-L6-v2",
+        description="Model id or path of the cross-encoder.",
+    )
+    rerank_candidates: int = Field(
+        default=20, ge=1, le=1_000, description="Hits that are reranked."
+    )
+    rerank_budget_ms: float = Field(
+        default=300, gt=0, description="Time a rerank may take; the rest keep their fused order."
+    )
+    rerank_weight: float = Field(
+        default=0.5, ge=0, le=1, description="Share of the reranker's score beside the fused one."
+    )
+    evidence_tokens: int = Field(default=2_000, ge=100, description="Token budget of the evidence.")
+
+    @model_validator(mode="after")
+    def _some_ranking_counts(self) -> Self:
+        if self.dense_weight == 0 and self.sparse_weight == 0:
+            raise ValueError("dense_weight and sparse_weight cannot both be 0")
+        return self
+
+
+class LanguageModelSettings(Section):
+    kind: Literal["extractive", "openai", "llama_index"] = Field(
+        default="extractive",
+        description="Quotes from the evidence; an OpenAI-compatible endpoint; a llama-index LLM.",
+    )
+    base_url: str = Field(
+        default="http://localhost:11434/v1", description="The OpenAI-compatible endpoint."
+    )
+    model: str = Field(default="", description="The model's name at that endpoint.")
+    api_key: SecretStr | None = Field(default=None, description="The endpoint's key.")
+    llama_index_class: str = Field(
+        default="", description="For `llama_index`: `module:Class` of the LLM, made with `model`."
+    )
+    max_output_tokens: int = Field(default=512, ge=1, description="Tokens an answer may have.")
+    connect_timeout_s: float = Field(default=5, gt=0, description="Time to connect.")
+    first_token_timeout_s: float = Field(default=30, gt=0, description="Time to the first token.")
+    total_timeout_s: float = Field(default=120, gt=0, description="Time for the whole answer.")
+
+    @model_validator(mode="after")
+    def _a_model_is_named(self) -> Self:
+        if self.kind == "openai" and not self.model:
+            raise ValueError("kind = openai needs `model`")
+        if self.kind == "llama_index" and ":" not in self.llama_index_class:
+            raise ValueError("kind = llama_index needs `llama_index_class` as module:Class")
+        return self
+
+
+class EmbedderSettings(Section):
+    kind: Literal["minilm", "sentence_transformers"] = Field(
+        default="minilm", description="The MiniLM of the packages on ONNX Runtime, or any model id."
+    )
+    model: str = Field(
+        default="sentence-transformers/all-MiniLM-L6-v2",
+        description="Model id or path for `sentence_transformers`.",
+    )
+    threads: int = Field(default=2, ge=1, le=64, description="Threads of one forward pass.")
+    token_dimensions: int | None = Field(
+        default=128,
+        ge=16,
+        description="Dimensions of stored token vectors; unset: none are stored.",
+    )
+
+
+class IngestionSettings(Section):
+    max_bytes: int = Field(default=100 * MIB, ge=1, description="Size of one document.")
+    parse_timeout_s: float = Field(
+        default=120, gt=0, description="Time that parsing a document may take."
+    )
+    parse_memory_bytes: int = Field(
+        default=2_048 * MIB, ge=256 * MIB, description="Memory of the parsing subprocess."
+    )
+    parsers: int = Field(default=1, ge=1, le=32, description="Parsing subprocesses.")
+    chunk_tokens: int = Field(default=200, ge=32, le=2_000, description="Token budget of a chunk.")
+    overlap: float = Field(default=0.15, ge=0, le=0.5, description="Overlap inside a section.")
+    workers: int = Field(
+        default=2, ge=1, le=64, description="Jobs that one process runs at a time."
+    )
+    max_attempts: int = Field(
+        default=5, ge=1, le=50, description="Attempts before the dead letters."
+    )
+    lease_s: float = Field(default=300, gt=0, description="How long a worker holds a job unheard.")
+    ocr_languages: str = Field(default="eng+deu", description="Tesseract's languages.")
+
+
+class ServerSettings(Section):
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8000, ge=1, le=65_535, description="Port to listen on.")
+    max_request_bytes: int = Field(
+        default=256 * 1024, ge=1_024, description="Size of a request body, uploads aside."
+    )
+    upload_overhead_bytes: int = Field(
+        default=MIB, ge=0, description="What an upload may carry besides the document itself."
+    )
+    request_timeout_s: float = Field(
+        default=180, gt=0, description="Time that answering one request may take."
+    )
+
+
+class RateLimitSettings(Section):
+    """Written as the `limits` library writes them: `60/minute`, several joined by `;`."""
+
+    per_caller: str = Field(default="300/minute", description="For one key or one person.")
+    per_tenant: str = Field(
+        default="3000/minute", description="For all callers of a tenant together."
+    )
+    enabled: bool = Field(default=True, description="Whether callers are limited at all.")
+
+
+class OidcSettings(Section):
+    issuer: str | None = Field(default=None, description="The provider's issuer. Unset: no OIDC.")
+    audience: str | None = Field(default=None, description="What `aud` must hold.")
+    jwks_uri: str | None = Field(
+        default=None, description="The provider's keys. Unset: discovered."
+    )
+    algorithms: tuple[Algorithm, ...] = Field(
+        default=("RS256", "ES256"),
+        min_length=1,
+        description="Signatures accepted; asymmetric only.",
+    )
+    subject_claim: str = Field(default="sub", description="The claim that becomes `user:…`.")
+    groups_claim: str = Field(
+        default="groups", description="The claim that lists immutable group ids."
+    )
+    group_prefix: str = Field(
+        default="group:oidc:",
+        pattern=r"^group:[A-Za-z0-9:._-]*$",
+        description="What a group's id in the claim is put behind to become a principal id.",
+    )
+    tenant: str | None = Field(
+        default=None, description="The tenant of its users. Unset: `tenant`."
+    )
+    permissions: tuple[str, ...] = Field(
+        default=("search", "ask", "documents:read", "feedback"),
+        description="What everyone who signs in may do.",
+    )
+    admin_groups: tuple[str, ...] = Field(
+        default=(), description="Principal ids of groups whose members may administrate."
+    )
+    leeway_s: float = Field(default=30, ge=0, le=120, description="Clock skew that is forgiven.")
+    refresh_cooldown_s: float = Field(
+        default=30, ge=1, description="Time between two fetches of the provider's keys."
+    )
+    max_age_s: float = Field(
+        default=3_600, ge=1, description="Age at which the keys are fetched anew."
+    )
+
+    @model_validator(mode="after")
+    def _an_issuer_needs_an_audience(self) -> Self:
+        if self.issuer and not self.audience:
+            raise ValueError("oidc.issuer needs oidc.audience: a token for others is not for us")
+        return self
+
+
+class LogSettings(Section):
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level."
+    )
+
+
+class Settings(BaseSettings):
+    """Frozen. An unknown `RAG_…` variable or key is a `ConfigurationError` that names it."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_nested_max_split=1,
+        extra="forbid",
+        frozen=True,
+    )
+
+    data_dir: Path = Field(
+        default=Path(".rag-data"),
+        description="Where the database, the index and the originals live.",
+    )
+    database_url: SecretStr | None = Field(
+        default=None, description="PostgreSQL, or another SQLite file. Unset: SQLite in `data_dir`."
+    )
+    redis_url: SecretStr | None = Field(
+        default=None, description="Redis for jobs and rate limits. Unset: both inside this process."
+    )
+    qdrant_url: str | None = Field(
+        default=None,
+        description="A Qdrant server or cluster. Unset: Qdrant Edge inside this process.",
+    )
+    qdrant_api_key: SecretStr | None = Field(
+        default=None, description="The Qdrant server's API key."
+    )
+    qdrant_collection: str = Field(
+        default="chunks", min_length=1, description="The collection's name."
+    )
+    tenant: str = Field(
+        default="default",
+        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        description="The tenant where none is named.",
+    )
+    retrieval: RetrievalSettings = Field(default_factory=RetrievalSettings)
+    language_model: LanguageModelSettings = Field(default_factory=LanguageModelSettings)
+    embedder: EmbedderSettings = Field(default_factory=EmbedderSettings)
+    ingestion: IngestionSettings = Field(default_factory=IngestionSettings)
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    rate_limits: RateLimitSettings = Field(default_factory=RateLimitSettings)
+    oidc: OidcSettings = Field(default_factory=OidcSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The database to open: `database_url`, or the SQLite file in `data_dir`."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite+aiosqlite:///{(self.data_dir / 'rag.sqlite3').absolute()}"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        _ = env_settings, dotenv_settings, file_secret_settings
+        return init_settings, StrictEnvironment(settings_cls), StrictToml(settings_cls)
+
+
+def load_settings() -> Settings:
+    """The settings of this process. Every mistake is a `ConfigurationError` of one line each."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise ConfigurationError(_told(error)) from None
+
+
+def _told(error: ValidationError) -> str:
+    """What is wrong, by setting. Never the value: it may be a secret."""
+    return "\n".join(
+        f"{'.'.join(map(str, entry['loc'])) or 'settings'}: {entry['msg']}"
+        for entry in error.errors(include_input=False, include_url=False, include_context=False)
+    )
