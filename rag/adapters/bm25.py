@@ -17,7 +17,7 @@ from snowballstemmer.english_stemmer import EnglishStemmer
 
 K1 = 1.2
 B = 0.75
-AVERAGE_LENGTH = 128.0
+AVERAGE_LENGTH = 120.0
 """Terms in an average chunk. A constant, because a chunk's weights must not change as other
 documents come and go; chunks are cut to one size, so the true mean stays near it."""
 

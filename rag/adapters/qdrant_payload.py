@@ -1,0 +1,181 @@
+"""What a Qdrant collection holds of a chunk, and which points a scope and its filters admit.
+
+Both adapters use it. The library of each has filter types of its own, so a filter is made here
+in a small form that each turns into its own types.
+
+Access is written as `shape`, the number of clauses and whether anyone is denied, and the ids
+under `readers_1` to `readers_4` and `denied`. A filter has one branch for each shape, and a point
+without a shape, or with a wrong one, is in none: what is missing admits nobody.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from hashlib import blake2b
+from math import isfinite
+from uuid import UUID, uuid5
+
+from rag.access import MAX_CLAUSES, AccessList, AccessScope, TenantId
+from rag.errors import InvalidRequest
+from rag.protocols import IndexPoint
+from rag.types import AnyOf, Between, ChunkId, DocumentId, Filters, Metadata, MetadataValue
+
+DENSE = "dense"
+SPARSE = "bm25"
+READERS = tuple(f"readers_{number}" for number in range(1, MAX_CLAUSES + 1))
+KEYWORDS = ("tenant", "document", "shape", *READERS, "denied", "facts")
+"""The payload fields with a keyword index. `tenant` is the one that partitions the collection."""
+DATE_RANGE = "ordered.date"
+"""The one range that every corpus is asked for; it has an index, other ranges need none."""
+
+PayloadValue = str | list[str] | dict[str, float]
+Payload = dict[str, PayloadValue]
+
+
+# --- conditions --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The field holds at least one of `values`."""
+
+    key: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """The field is a number within the bounds that are given."""
+
+    key: str
+    gte: float | None = None
+    gt: float | None = None
+    lte: float | None = None
+    lt: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """All of `must`, one of `should` where there are any, and none of `must_not`."""
+
+    must: tuple["Condition", ...] = ()
+    should: tuple["Condition", ...] = ()
+    must_not: tuple["Condition", ...] = ()
+
+
+Condition = Match | Range | Where
+
+
+def readable(scope: AccessScope) -> Where:
+    """The points that `scope` admits: `AccessScope.admits`, as a filter."""
+    identities = tuple(sorted(map(_stored, scope.identities)))
+    one_of = [Match(key, identities) for key in READERS]
+    denied = (Match("denied", identities),)
+    branches: list[Condition] = []
+    for count in range(1, MAX_CLAUSES + 1):
+        further = tuple(one_of[1:count])
+        branches.append(Where(must=(Match("shape", (_shape(count, any_denied=False),)), *further)))
+        with_denied = (Match("shape", (_shape(count, any_denied=True),)), *further)
+        branches.append(Where(must=with_denied, must_not=denied))
+    return Where(must=(*of_tenant(scope.tenant).must, one_of[0]), should=tuple(branches))
+
+
+def where(scope: AccessScope, filters: Filters) -> Where:
+    """The points that `scope` admits and that meet every filter. Errors: `InvalidRequest`."""
+    admitted = readable(scope)
+    asked = tuple(_condition(name, condition) for name, condition in filters.items())
+    return Where(must=(*admitted.must, *asked), should=admitted.should)
+
+
+def of_tenant(tenant: TenantId) -> Where:
+    return Where(must=(Match("tenant", (_stored(tenant),)),))
+
+
+def of_document(tenant: TenantId, document: DocumentId) -> Where:
+    return Where(must=(*of_tenant(tenant).must, Match("document", (_stored(document),))))
+
+
+# --- payloads ----------------------------------------------------------------------------------
+
+_POINTS = UUID("6f1b7f0e-5d0c-4f3e-9a53-3c1d8b7f2a10")
+
+
+def point_id(tenant: TenantId, chunk: ChunkId) -> str:
+    """The UUID of a chunk's point. Two tenants' chunks never share one."""
+    return str(uuid5(_POINTS, f"{_stored(tenant)}\n{_stored(chunk)}"))
+
+
+def payload_of(point: IndexPoint) -> Payload:
+    chunk = point.chunk
+    return {
+        "tenant": _stored(chunk.document.tenant),
+        "document": _stored(chunk.document.id),
+        "version": _stored(chunk.version),
+        "chunk": chunk.id,
+        **described(point.access, point.metadata),
+    }
+
+
+def described(access: AccessList, metadata: Metadata) -> Payload:
+    """The part of a payload that says who may read a point and what may be asked of it."""
+    clauses = [sorted(map(_stored, clause)) for clause in access.clauses]
+    readers = clauses + [[] for _ in range(MAX_CLAUSES - len(clauses))]
+    return {
+        "shape": _shape(len(clauses), any_denied=bool(access.denied)),
+        **dict(zip(READERS, readers, strict=True)),
+        "denied": sorted(map(_stored, access.denied)),
+        "facts": sorted(_fact(name, value) for name, value in metadata.items()),
+        "ordered": dict(_ordered(metadata)),
+    }
+
+
+def chunk_of(payload: Mapping[str, object] | None) -> ChunkId:
+    return ChunkId(str((payload or {})["chunk"]))
+
+
+def _shape(clauses: int, *, any_denied: bool) -> str:
+    return f"{clauses}-denied" if any_denied else str(clauses)
+
+
+def _stored(text: str) -> str:
+    """`text` as Unicode that every store takes: lone surrogates are escaped, one to one."""
+    return text.replace("\\", "\\\\").encode("utf-8", "backslashreplace").decode()
+
+
+# --- metadata ----------------------------------------------------------------------------------
+#
+# Connectors name fields as they like. So each field and its value are one keyword, in one array
+# with one index, and a name is never part of a path except in the plain form of `_path`.
+
+_LONGEST_FACT = 200
+
+
+def _fact(name: str, value: MetadataValue) -> str:
+    """One keyword for "field equals value". Types do not mix, but 3 and 3.0 are one number."""
+    match value:
+        case bool():
+            said = f"b{int(value)}"
+        case str():
+            said = f"s{_stored(value)}"
+        case int() | float():
+            said = f"n{int(value) if _is_whole(value) else value!r}"
+    fact = f"{len(name)}:{_stored(name)}={said}"
+    return fact if len(fact) <= _LONGEST_FACT else blake2b(fact.encode(), digest_size=16).hexdigest()
+
+
+def _is_whole(number: float) -> bool:
+    return isinstance(number, int) or (isfinite(number) and number.is_integer())
+
+
+def _ordered(metadata: Metadata) -> Iterable[tuple[str, float]]:
+    """What has an order: numbers as they are, and ISO dates as seconds since 1970."""
+    for name, value in metadata.items():
+        match value:
+            case bool():
+                continue
+            case str():
+                if (moment := _moment(value)) is not None:
+                    yield _path(name, dated=True), moment
+            case int() | float():
+                if (number := _float(value)) is not None:
+                    yield _path(name, dated=False), number
