@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from api.settings_sources import PREFIX, StrictEnvironment, StrictToml
 from rag.errors import ConfigurationError
@@ -182,8 +187,11 @@ class OidcSettings(Section):
     refresh_cooldown_s: float = Field(
         default=30, ge=1, description="Time between two fetches of the provider's keys."
     )
+    refresh_after_s: float = Field(
+        default=3_600, ge=1, description="Age at which the provider's keys are fetched anew."
+    )
     max_age_s: float = Field(
-        default=3_600, ge=1, description="Age at which the keys are fetched anew."
+        default=86_400, ge=1, description="Age beyond which keys that were not renewed are void."
     )
 
     @model_validator(mode="after")
@@ -270,6 +278,8 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         raise ConfigurationError(_told(error)) from None
+    except SettingsError as error:
+        raise ConfigurationError(f"{error}: a list is written as JSON") from None
 
 
 def _told(error: ValidationError) -> str:

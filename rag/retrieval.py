@@ -34,8 +34,10 @@ class HybridRetriever:
     dense_weight: float = 1.0
     sparse_weight: float = 1.0
     candidates: int = 50
-    """How many chunks each search may bring, and how many of the fused are reranked."""
-    rerank_budget_s: float = 0.5
+    """How many chunks each search may bring."""
+    rerank_candidates: int = 20
+    """How many of the fused are reranked; the rest follow in their fused order."""
+    rerank_budget_s: float = 0.3
 
     async def retrieve(self, query: Query) -> Retrieved:
         """The chunks that answer `query` best among those its scope admits, best first.
@@ -57,11 +59,14 @@ class HybridRetriever:
 
         outcome = "skipped"
         if query.rerank and candidates and embedding is not None:
+            depth = max(self.rerank_candidates, query.limit)
             with clock.measures("rerank"):
                 reranked = await self.reranker.rerank(
-                    EmbeddedQuery(query, embedding), candidates, budget_s=self.rerank_budget_s
+                    EmbeddedQuery(query, embedding),
+                    candidates[:depth],
+                    budget_s=self.rerank_budget_s,
                 )
-            candidates = list(reranked.hits)
+            candidates = [*reranked.hits, *candidates[depth:]]
             outcome = "complete" if reranked.complete else "budget_spent"
 
         return Retrieved(

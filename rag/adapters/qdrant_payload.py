@@ -8,9 +8,12 @@ under `readers_1` to `readers_4` and `denied`. A filter has one branch for each 
 without a shape, or with a wrong one, is in none: what is missing admits nobody.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+import sys
+from calendar import isleap, monthrange
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import blake2b
 from math import isfinite
 from uuid import UUID, uuid5
@@ -25,7 +28,7 @@ SPARSE = "bm25"
 READERS = tuple(f"readers_{number}" for number in range(1, MAX_CLAUSES + 1))
 KEYWORDS = ("tenant", "document", "shape", *READERS, "denied", "facts")
 """The payload fields with a keyword index. `tenant` is the one that partitions the collection."""
-DATE_RANGE = "ordered.date"
+DATE_RANGE = "ordered.d_date"
 """The one range that every corpus is asked for; it has an index, other ranges need none."""
 
 PayloadValue = str | list[str] | dict[str, float]
@@ -160,7 +163,9 @@ def _fact(name: str, value: MetadataValue) -> str:
         case int() | float():
             said = f"n{int(value) if _is_whole(value) else value!r}"
     fact = f"{len(name)}:{_stored(name)}={said}"
-    return fact if len(fact) <= _LONGEST_FACT else blake2b(fact.encode(), digest_size=16).hexdigest()
+    return (
+        fact if len(fact) <= _LONGEST_FACT else blake2b(fact.encode(), digest_size=16).hexdigest()
+    )
 
 
 def _is_whole(number: float) -> bool:
@@ -170,12 +175,88 @@ def _is_whole(number: float) -> bool:
 def _ordered(metadata: Metadata) -> Iterable[tuple[str, float]]:
     """What has an order: numbers as they are, and ISO dates as seconds since 1970."""
     for name, value in metadata.items():
-        match value:
-            case bool():
-                continue
-            case str():
-                if (moment := _moment(value)) is not None:
-                    yield _path(name, dated=True), moment
-            case int() | float():
-                if (number := _float(value)) is not None:
-                    yield _path(name, dated=False), number
+        if isinstance(value, bool):
+            continue
+        dated = isinstance(value, str)
+        if (span := _period(value) if dated else _number_span(value)) is not None:
+            yield _path(name, dated=dated), span[0]
+
+
+def _path(name: str, *, dated: bool) -> str:
+    """The field in a form that no JSON path gives a meaning to. One path a name."""
+    safe = "".join(c if c.isascii() and c.isalnum() else f"_{ord(c):x}_" for c in name)
+    return f"d_{safe}" if dated else f"n_{safe}"
+
+
+def _number_span(number: float) -> tuple[float, float] | None:
+    """JSON has no infinity, so the largest float stands for it; NaN has no order."""
+    if number != number:  # noqa: PLR0124 - NaN is what differs from itself
+        return None
+    largest = sys.float_info.max
+    near = float(max(-largest, min(largest, number)))
+    return near, near
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DATE = re.compile(r"(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?")
+
+
+def _period(text: str) -> tuple[float, float] | None:
+    """When a year, a month, a day or a moment begins and ends, in seconds since 1970."""
+    try:
+        if given := _DATE.fullmatch(text):
+            return _days(*(int(part or 0) for part in given.groups()))
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    seconds = (aware - _EPOCH).total_seconds()
+    return seconds, seconds
+
+
+def _days(year: int, month: int, day: int) -> tuple[float, float]:
+    """The span of a day, of a month where `day` is 0, or of a year where both are."""
+    begins = (datetime(year, month or 1, day or 1, tzinfo=UTC) - _EPOCH).total_seconds()
+    days = 1 if day else monthrange(year, month)[1] if month else 365 + isleap(year)
+    return begins, begins + days * 86_400.0
+
+
+def _condition(name: str, asked: AnyOf | Between) -> Condition:
+    match asked:
+        case AnyOf(values):
+            return Match("facts", tuple(sorted({_fact(name, value) for value in values})))
+        case Between():
+            return Where(must=tuple(_ranges(name, asked)))
+
+
+def _ranges(name: str, asked: Between) -> Iterable[Range]:
+    """One range a bound. A date is a whole day, a month or a year: `lte` takes in its last moment."""
+    bounds = {
+        side: bound
+        for side in ("gte", "gt", "lte", "lt")
+        if (bound := getattr(asked, side)) is not None
+    }
+    if not bounds:
+        raise InvalidRequest(f"the filter on {name!r} has no bound: give gte, gt, lte or lt")
+    for side, bound in bounds.items():
+        start, end = _span(name, bound)
+        key = f"ordered.{_path(name, dated=isinstance(bound, str))}"
+        match side:
+            case "gte":
+                yield Range(key=key, gte=start)
+            case "lt":
+                yield Range(key=key, lt=start)
+            case "gt":
+                yield Range(key=key, gt=start) if start == end else Range(key=key, gte=end)
+            case _:
+                yield Range(key=key, lte=start) if start == end else Range(key=key, lt=end)
+
+
+def _span(name: str, bound: float | str) -> tuple[float, float]:
+    span = _period(bound) if isinstance(bound, str) else _number_span(bound)
+    if span is None:
+        raise InvalidRequest(
+            f"the filter on {name!r} needs a number or an ISO date such as 2026-03-31, "
+            f"not {str(bound)[:40]!r}"
+        )
+    return span

@@ -1,0 +1,111 @@
+"""The HTTP application over a platform."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import httpx
+from fastapi import FastAPI
+
+from api.auth import Authenticator
+from api.deps import Running, declared_routes
+from api.errors import Problem, add_error_handlers
+from api.limits import BodyLimit, RateLimits
+from api.logs import RequestLog
+from api.metrics import Metrics
+from api.oidc import KeySet, OidcTokens
+from api.platform import Platform
+from api.routers import access, answers, connectors, documents, feedback, health, jobs, keys, search
+from api.settings import Settings
+from rag.access import TenantId
+
+ROUTERS = (
+    search.router,
+    answers.router,
+    documents.router,
+    feedback.router,
+    connectors.router,
+    jobs.router,
+    keys.router,
+    access.router,
+    health.router,
+)
+
+
+def create_app(platform: AbstractAsyncContextManager[Platform], *, settings: Settings) -> FastAPI:
+    """The app that opens `platform` when it starts and closes it when it ends.
+
+    Raises `ConfigurationError` where a route does not say who may call it.
+    """
+    metrics = Metrics()
+    rate_limits = RateLimits(
+        settings.rate_limits,
+        redis_url=settings.redis_url.get_secret_value() if settings.redis_url else None,
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        async with platform as opened, httpx.AsyncClient() as http:
+            app.state.running = Running(
+                platform=opened,
+                authenticator=_authenticator(settings, opened, http),
+                rate_limits=rate_limits,
+                metrics=metrics,
+            )
+            yield
+
+    app = FastAPI(
+        title="Enterprise RAG",
+        summary="Answers from a company's own documents: permitted, cited, checked, current.",
+        version="1",
+        lifespan=lifespan,
+        # The pages of both load scripts from elsewhere; the description itself is a route of ours.
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    add_error_handlers(app)
+    # The last one added is the outermost.
+    app.add_middleware(BodyLimit, limit_of=_body_limit(settings))
+    app.add_middleware(RequestLog, metrics=metrics)
+    _describe_problems(app)
+    declared_routes(app)
+    return app
+
+
+def _authenticator(
+    settings: Settings, platform: Platform, http: httpx.AsyncClient
+) -> Authenticator:
+    oidc = None
+    if settings.oidc.issuer is not None:
+        oidc = OidcTokens(settings.oidc, KeySet(settings.oidc, http))
+    return Authenticator(
+        keys=platform.keys,
+        oidc=oidc,
+        oidc_settings=settings.oidc,
+        oidc_tenant=TenantId(settings.oidc.tenant or settings.tenant),
+    )
+
+
+def _body_limit(settings: Settings) -> Callable[[str], int]:
+    # base64, the longest way to write a document's bytes, takes 4 characters for 3 of them.
+    upload = settings.ingestion.max_bytes * 4 // 3 + settings.server.upload_overhead_bytes
+
+    def limit_of(path: str) -> int:
+        return upload if path == "/v1/documents" else settings.server.max_request_bytes
+
+    return limit_of
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Put the one error shape into the OpenAPI description that routes refer to."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, object]:
+        description = generate()
+        schemas = description.setdefault("components", {}).setdefault("schemas", {})
+        schemas.setdefault("Problem", Problem.model_json_schema())
+        return description
+
+    app.openapi = openapi

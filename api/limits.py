@@ -1,0 +1,104 @@
+"""How often one may call, and how much one may send."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from limits import RateLimitItem, parse_many
+from limits.aio.storage import MemoryStorage, RedisStorage, Storage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from limits.errors import StorageError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.settings import RateLimitSettings
+from rag.access import TenantId
+from rag.errors import ConfigurationError, RateLimited
+
+log = logging.getLogger(__name__)
+
+
+class RateLimits:
+    """Counts calls of a caller and of a tenant in sliding windows, in Redis where there is one.
+
+    While Redis does not answer, each process counts for itself, and says so in the log: callers
+    are then limited per process instead of not at all.
+    """
+
+    def __init__(self, settings: RateLimitSettings, *, redis_url: str | None = None) -> None:
+        try:
+            self._per_caller = parse_many(settings.per_caller)
+            self._per_tenant = parse_many(settings.per_tenant)
+        except ValueError as error:
+            raise ConfigurationError(f"rate_limits: {error}") from error
+        self._enabled = settings.enabled
+        self._local = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._shared = (
+            SlidingWindowCounterRateLimiter(_redis(redis_url)) if redis_url else self._local
+        )
+
+    async def spend(self, tenant: TenantId, caller: str) -> None:
+        """Count one call. Raises `RateLimited` with the seconds until there is room again."""
+        if not self._enabled:
+            return
+        for item in self._per_caller:
+            await self._hit(item, "caller", tenant, caller)
+        for item in self._per_tenant:
+            await self._hit(item, "tenant", tenant)
+
+    async def _hit(self, item: RateLimitItem, *names: str) -> None:
+        try:
+            await _hit(self._shared, item, *names)
+        except StorageError as error:
+            log.warning(
+                "rate limits are counted per process", extra={"cause": type(error).__name__}
+            )
+            await _hit(self._local, item, *names)
+
+
+async def _hit(limiter: SlidingWindowCounterRateLimiter, item: RateLimitItem, *names: str) -> None:
+    if not await limiter.hit(item, *names):
+        stats = await limiter.get_window_stats(item, *names)
+        raise RateLimited(
+            f"more than {item} for this {names[0]}",
+            retry_after_s=max(1.0, stats.reset_time - time.time()),
+        )
+
+
+def _redis(url: str) -> Storage:
+    return RedisStorage(f"async+{url}", wrap_exceptions=True, implementation="redispy")
+
+
+class BodyLimit:
+    """Refuses a body that is larger than its route allows, by the bytes that really arrive."""
+
+    def __init__(self, app: ASGIApp, *, limit_of: Callable[[str], int]) -> None:
+        self._app = app
+        self._limit_of = limit_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit = self._limit_of(scope["path"])
+        announced = next(
+            (value for name, value in scope["headers"] if name == b"content-length"), b"0"
+        )
+        too_large = announced.isdigit() and int(announced) > limit
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            if too_large:
+                raise _too_large(limit)
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise _too_large(limit)
+            return message
+
+        await self._app(scope, counted, send)
+
+
+def _too_large(limit: int) -> HTTPException:
+    return HTTPException(413, f"the body is larger than {limit} bytes")

@@ -1,0 +1,22 @@
+"""What a caller may be allowed to do, and how a route says which of it it asks for."""
+
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    """What a key or a signed-in person may do. None implies another."""
+
+    SEARCH = "search"
+    ASK = "ask"
+    DOCUMENTS_READ = "documents:read"
+    DOCUMENTS_WRITE = "documents:write"
+    FEEDBACK = "feedback"
+    ADMIN = "admin"
+    """Everything under /v1/admin of the key's own tenant. It opens no document."""
+    IMPERSONATE = "impersonate"
+    """An app may speak for the people who use it, with `X-On-Behalf-Of`."""
+
+
+EVERY_PERMISSION = frozenset(Permission)
+NEVER_ON_BEHALF = frozenset({Permission.ADMIN, Permission.IMPERSONATE})
+"""What an app cannot hand to the person it speaks for."""

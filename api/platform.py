@@ -1,0 +1,35 @@
+"""What a process holds while it runs. `api/wiring.py` opens it from the settings."""
+
+from dataclasses import dataclass
+
+from ingestion.dispatch import Dispatcher
+from rag.answering import Answerer
+from rag.storage.database import Database
+from rag.storage.documents import Documents
+from rag.storage.jobs import Jobs
+from rag.storage.originals import Originals
+from rag.storage.sources import Sources
+
+from api.settings import Settings
+from rag.protocols import Embedder, Index, PassageStore
+from rag.retrieval import HybridRetriever
+from rag.storage.keys import Keys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """Every part, open. Tests swap one with `dataclasses.replace`."""
+
+    settings: Settings
+    database: Database
+    keys: Keys
+    documents: Documents
+    passages: PassageStore
+    sources: Sources
+    jobs: Jobs
+    originals: Originals
+    index: Index
+    embedder: Embedder
+    retriever: HybridRetriever
+    answerer: Answerer
+    dispatcher: Dispatcher

@@ -1,0 +1,39 @@
+"""Search: the passages that match, among those the caller may read."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+
+from api.auth import Caller
+from api.deps import MetricsDep, PlatformDep, TraceId, requires, scope_for
+from api.permissions import Permission
+from api.errors import PROBLEMS
+from api.schemas import SearchRequest, SearchResponse, filters_of
+from rag.types import Query
+
+router = APIRouter(prefix="/v1", tags=["search"], responses=PROBLEMS)
+
+
+@router.post("/search")
+async def search(
+    request: SearchRequest,
+    caller: Annotated[Caller, requires(Permission.SEARCH)],
+    platform: PlatformDep,
+    metrics: MetricsDep,
+    trace_id: TraceId,
+) -> SearchResponse:
+    """The best passages for a query, by meaning, by words, or by both."""
+    scope = scope_for(caller)
+    filters = await filters_of(request.filters, tenant=scope.tenant, store=platform.passages)
+    retrieved = await platform.retriever.retrieve(
+        Query(
+            text=request.query,
+            scope=scope,
+            limit=request.limit,
+            mode=request.mode,
+            rerank=request.rerank,
+            filters=filters,
+        )
+    )
+    metrics.retrieval(retrieved.timings_ms)
+    return SearchResponse.of(retrieved, explain=request.explain, trace_id=trace_id)

@@ -1,0 +1,268 @@
+"""`.access.yaml`: who may read the files of a folder, read strictly so that no mistake opens one."""
+
+import datetime as dt
+import json
+import math
+import re
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from types import MappingProxyType
+from typing import cast
+
+import yaml
+
+from rag.access import NOBODY, AccessList, readable_by
+from rag.types import Metadata, MetadataValue, no_metadata
+
+ACCESS_FILE = ".access.yaml"
+MISNAMED_ACCESS_FILES = (".access.yml", ".access.YAML", ".Access.yaml")
+"""Names that someone meant as an access file; they close their folder rather than be overlooked."""
+
+MAX_ACCESS_FILE_BYTES = 256 * 1024
+
+_FOLDER_KEYS = frozenset({"readers", "deny", "metadata", "files"})
+_FILE_KEYS = frozenset({"readers", "deny", "metadata"})
+_PRINCIPAL = re.compile(r"everyone|(?:user|group):[^\s\x00-\x1f\x7f]{1,200}")
+_FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+
+
+class MalformedAccessFile(ValueError):  # noqa: N818 - the name is the finding, not an error class
+    """An access file that cannot be taken at its word. Its text says what to mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Who may read one file, and what its source says about it."""
+
+    access: AccessList
+    metadata: Metadata = field(default_factory=no_metadata)
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal exactly when readers, denied and metadata are equal."""
+        canonical = json.dumps(
+            {
+                "clauses": sorted(sorted(clause) for clause in self.access.clauses),
+                "denied": sorted(self.access.denied),
+                "metadata": sorted((key, repr(value)) for key, value in self.metadata.items()),
+            },
+            sort_keys=True,
+        )
+        return sha256(canonical.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """What an access file says of the files that one name or glob matches."""
+
+    pattern: str
+    readers: frozenset[str] | None
+    denied: frozenset[str]
+    metadata: Metadata
+
+    @property
+    def is_exact(self) -> bool:
+        return not any(sign in self.pattern for sign in "*?[")
+
+
+@dataclass(frozen=True, slots=True)
+class AccessFile:
+    """What one `.access.yaml` says. It holds for its folder and below, to the next one."""
+
+    readers: frozenset[str]
+    denied: frozenset[str]
+    metadata: Metadata
+    entries: tuple[FileEntry, ...]
+    """Globs first, then exact names, each in the order of the file: the last to speak wins."""
+
+    def grant_for(self, relative: str) -> Grant:
+        """The grant of the file at `relative`, a `/`-separated path from the access file's folder.
+
+        An entry's readers replace the folder's, its metadata is merged over the folder's, and
+        what it denies is denied besides what the folder denies.
+        """
+        readers, denied, metadata = self.readers, self.denied, dict(self.metadata)
+        for entry in self.entries:
+            if _glob(entry.pattern).fullmatch(relative):
+                readers = readers if entry.readers is None else entry.readers
+                denied |= entry.denied
+                metadata |= entry.metadata
+        access = readable_by(readers, denied=denied) if readers else NOBODY
+        return Grant(access, MappingProxyType(metadata))
+
+
+def read_access_file(content: bytes, *, folder: Path, root: Path) -> AccessFile:
+    """The access file of `folder`. Raises `MalformedAccessFile` on anything it does not know."""
+    if len(content) > MAX_ACCESS_FILE_BYTES:
+        raise MalformedAccessFile(f"it is larger than {MAX_ACCESS_FILE_BYTES} bytes")
+    try:
+        parsed = cast("object", yaml.load(content.decode("utf-8-sig"), Loader=_StrictLoader))  # noqa: S506 - a SafeLoader
+    except UnicodeDecodeError as error:
+        raise MalformedAccessFile("it is not UTF-8 text") from error
+    except yaml.YAMLError as error:
+        raise MalformedAccessFile(f"it is not valid YAML: {_place_of(error)}") from error
+    except (ValueError, RecursionError) as error:  # 2026-02-31, or nested too deep
+        raise MalformedAccessFile("it holds a value that cannot be read") from error
+    if parsed is None:
+        raise MalformedAccessFile("it is empty")
+
+    def metadata_of(value: object, where: str) -> Metadata:
+        return _metadata_of(value, where, folder=folder, root=root)
+
+    body = _mapping_of(parsed, "the file", _FOLDER_KEYS)
+    files = _mapping_of(body.get("files", {}), "files", None)
+    entries = [_entry_of(pattern, value, metadata_of) for pattern, value in files.items()]
+    return AccessFile(
+        readers=_principals_of(body.get("readers", []), "readers"),
+        denied=_principals_of(body.get("deny", []), "deny"),
+        metadata=metadata_of(body.get("metadata", {}), "metadata"),
+        entries=tuple(sorted(entries, key=lambda entry: entry.is_exact)),
+    )
+
+
+def metadata_value(value: object) -> MetadataValue:
+    """`value` as metadata; dates become ISO strings. Raises `ValueError` for anything else."""
+    if isinstance(value, dt.date):  # a datetime is one too
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("not a finite number")
+    if isinstance(value, str | int | float | bool):
+        return value
+    raise ValueError("not text, a number, true, false or a date")
+
+
+def check_principal(value: object) -> str:
+    """`value`, if it is a principal as access files write them. Raises `ValueError` otherwise."""
+    if not isinstance(value, str) or not _PRINCIPAL.fullmatch(value):
+        raise ValueError(f"{value!r} is not everyone, user:<id> or group:<id>")
+    return value
+
+
+def check_field(value: object) -> str:
+    """`value`, if it can name a metadata field. Raises `ValueError` otherwise."""
+    if not isinstance(value, str) or not _FIELD.fullmatch(value):
+        raise ValueError(f"{value!r} is not a name of letters, digits, '_', '-' or '.'")
+    return value
+
+
+def _entry_of(
+    pattern: str, value: object, metadata_of: Callable[[object, str], Metadata]
+) -> FileEntry:
+    where = f"files, {pattern!r}"
+    if not pattern or pattern.startswith("/") or ".." in pattern.split("/"):
+        raise MalformedAccessFile(f"{where}: it must be a path or glob below the folder")
+    entry = _mapping_of(value, where, _FILE_KEYS)
+    readers = entry.get("readers", _ABSENT)
+    return FileEntry(
+        pattern=pattern,
+        readers=None if readers is _ABSENT else _principals_of(readers, f"{where}, readers"),
+        denied=_principals_of(entry.get("deny", []), f"{where}, deny"),
+        metadata=metadata_of(entry.get("metadata", {}), f"{where}, metadata"),
+    )
+
+
+def _mapping_of(value: object, where: str, known: frozenset[str] | None) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise MalformedAccessFile(f"{where} is not a mapping")
+    mapping = cast("dict[object, object]", value)
+    checked: dict[str, object] = {}
+    for key, item in mapping.items():
+        if not isinstance(key, str):
+            raise MalformedAccessFile(f"{where}: the key {key!r} is not text")
+        if known is not None and key not in known:
+            raise MalformedAccessFile(
+                f"{where}: unknown key {key!r} (known: {', '.join(sorted(known))})"
+            )
+        checked[key] = item
+    return checked
+
+
+def _principals_of(value: object, where: str) -> frozenset[str]:
+    if not isinstance(value, list):
+        raise MalformedAccessFile(f"{where} is not a list")
+    try:
+        return frozenset(check_principal(item) for item in cast("Sequence[object]", value))
+    except ValueError as error:
+        raise MalformedAccessFile(f"{where}: {error}") from error
+
+
+def _metadata_of(value: object, where: str, *, folder: Path, root: Path) -> Metadata:
+    metadata: dict[str, MetadataValue] = {}
+    for key, item in _mapping_of(value, where, None).items():
+        try:
+            metadata[check_field(key)] = metadata_value(item)
+        except ValueError as error:
+            raise MalformedAccessFile(f"{where}, {key}: {error}") from error
+    if "supersedes" in metadata:
+        metadata["supersedes"] = _superseded_uri(metadata["supersedes"], folder=folder, root=root)
+    return MappingProxyType(metadata)
+
+
+def _superseded_uri(value: MetadataValue, *, folder: Path, root: Path) -> str:
+    if not isinstance(value, str) or not value:
+        raise MalformedAccessFile("supersedes must be a path relative to the folder")
+    parts: list[str] = list(folder.relative_to(root).parts)
+    for part in value.split("/"):
+        if part == ".." and parts:
+            parts.pop()
+        elif part == ".." or (part == "" and value.startswith("/")):
+            raise MalformedAccessFile("supersedes leaves the root")
+        elif part not in {"", "."}:
+            parts.append(part)
+    return root.joinpath(*parts).as_uri()
+
+
+def _glob(pattern: str) -> re.Pattern[str]:
+    """`*` and `?` stay within one folder, `**/` crosses folders: no glob reaches further than it looks."""
+    out: list[str] = []
+    rest = pattern
+    while rest:
+        if rest.startswith("**/"):
+            out, rest = [*out, "(?:[^/]+/)*"], rest[3:]
+        elif rest.startswith("**"):
+            out, rest = [*out, ".*"], rest[2:]
+        elif rest[0] == "*":
+            out, rest = [*out, "[^/]*"], rest[1:]
+        elif rest[0] == "?":
+            out, rest = [*out, "[^/]"], rest[1:]
+        elif (bracket := re.match(r"\[(!?)([^\]/\[\\^]+)\]", rest)) is not None:
+            negation = "^/" if bracket[1] else ""
+            out, rest = [*out, f"[{negation}{bracket[2]}]"], rest[bracket.end() :]
+        else:
+            out, rest = [*out, re.escape(rest[0])], rest[1:]
+    return re.compile("".join(out), re.DOTALL)
+
+
+def _place_of(error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"{error.problem} on line {error.problem_mark.line + 1}"
+    return str(error).splitlines()[0]
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML without what hides a mistake: a key given twice, an alias, a merge."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = cast("yaml.Event", self.peek_event()).start_mark
+            raise yaml.MarkedYAMLError(problem="an alias is not allowed", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(
+        self, node: yaml.MappingNode, deep: bool = False  # noqa: FBT001, FBT002 - PyYAML's signature
+    ) -> dict[Hashable, object]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                name = cast("str", key.value)
+                if name in seen:
+                    raise yaml.MarkedYAMLError(
+                        problem=f"the key {name!r} stands twice", problem_mark=key.start_mark
+                    )
+                seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+_ABSENT: object = object()
