@@ -20,8 +20,8 @@ ON_BEHALF_MAX_AGE_S = 300
 ON_BEHALF_LEEWAY_S = 10
 MAX_HEADER_CHARACTERS = 16_384
 MAX_GROUPS = 1_000
-USER_ID = re.compile(r"user:[!-~]{1,250}")
-GROUP_ID = re.compile(r"group:[!-~]{1,250}")
+USER_ID = re.compile(r"user:[!-~]{1,249}")
+GROUP_ID = re.compile(r"group:[!-~]{1,249}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

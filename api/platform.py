@@ -4,16 +4,16 @@ from dataclasses import dataclass
 
 from ingestion.dispatch import Dispatcher
 from rag.answering import Answerer
-from rag.storage.database import Database
-from rag.storage.documents import Documents
-from rag.storage.jobs import Jobs
-from rag.storage.originals import Originals
-from rag.storage.sources import Sources
 
 from api.settings import Settings
 from rag.protocols import Embedder, Index, PassageStore
 from rag.retrieval import HybridRetriever
+from rag.storage.database import Database
+from rag.storage.documents import Documents
+from rag.storage.jobs import Jobs
 from rag.storage.keys import Keys
+from rag.storage.originals import Originals
+from rag.storage.sources import Sources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,8 +54,12 @@ QueryText = Annotated[
 ShortText = Annotated[
     str, StringConstraints(max_length=500), AfterValidator(without_control_characters)
 ]
+LongText = Annotated[
+    str, StringConstraints(max_length=10_000), AfterValidator(without_control_characters)
+]
+GroupText = Annotated[str, StringConstraints(pattern=r"^group:[!-~]{1,249}$")]
 PrincipalText = Annotated[
-    str, StringConstraints(pattern=r"^(everyone|(user|group|app):[!-~]{1,250})$")
+    str, StringConstraints(pattern=r"^(everyone|(user|group|app):[!-~]{1,248})$")
 ]
 """`user:…`, `group:…`, `app:…` or `everyone`."""
 FieldName = Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]
@@ -300,3 +304,9 @@ def ask_response(outcome: Answer | Refusal, *, trace_id: str) -> AnswerOut | Ref
                 ),
                 trace_id=trace_id,
             )
+
+
+class JobAccepted(Schema):
+    """The work is durable and will be done."""
+
+    job_id: str

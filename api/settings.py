@@ -257,7 +257,7 @@ class Settings(BaseSettings):
         """The database to open: `database_url`, or the SQLite file in `data_dir`."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
-        return f"sqlite+aiosqlite:///{(self.data_dir / 'rag.sqlite3').absolute()}"
+        return f"sqlite+aiosqlite:///{(self.data_dir / 'rag.db').absolute()}"
 
     @classmethod
     def settings_customise_sources(

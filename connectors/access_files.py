@@ -4,7 +4,7 @@ import datetime as dt
 import json
 import math
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +17,7 @@ from rag.access import NOBODY, AccessList, readable_by
 from rag.types import Metadata, MetadataValue, no_metadata
 
 ACCESS_FILE = ".access.yaml"
-MISNAMED_ACCESS_FILES = (".access.yml", ".access.YAML", ".Access.yaml")
+MISNAMED_ACCESS_FILES = frozenset({".access.yml", ".access.YAML", ".Access.yaml"})
 """Names that someone meant as an access file; they close their folder rather than be overlooked."""
 
 MAX_ACCESS_FILE_BYTES = 256 * 1024
@@ -57,14 +57,11 @@ class Grant:
 class FileEntry:
     """What an access file says of the files that one name or glob matches."""
 
-    pattern: str
+    pattern: re.Pattern[str]
+    is_exact: bool
     readers: frozenset[str] | None
     denied: frozenset[str]
     metadata: Metadata
-
-    @property
-    def is_exact(self) -> bool:
-        return not any(sign in self.pattern for sign in "*?[")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,7 @@ class AccessFile:
         """
         readers, denied, metadata = self.readers, self.denied, dict(self.metadata)
         for entry in self.entries:
-            if _glob(entry.pattern).fullmatch(relative):
+            if entry.pattern.fullmatch(relative):
                 readers = readers if entry.readers is None else entry.readers
                 denied |= entry.denied
                 metadata |= entry.metadata
@@ -155,8 +152,13 @@ def _entry_of(
         raise MalformedAccessFile(f"{where}: it must be a path or glob below the folder")
     entry = _mapping_of(value, where, _FILE_KEYS)
     readers = entry.get("readers", _ABSENT)
+    try:
+        compiled = _glob(pattern)
+    except re.error as error:
+        raise MalformedAccessFile(f"{where}: it is not a glob") from error
     return FileEntry(
-        pattern=pattern,
+        pattern=compiled,
+        is_exact=not any(sign in pattern for sign in "*?["),
         readers=None if readers is _ABSENT else _principals_of(readers, f"{where}, readers"),
         denied=_principals_of(entry.get("deny", []), f"{where}, deny"),
         metadata=metadata_of(entry.get("metadata", {}), f"{where}, metadata"),
@@ -245,13 +247,16 @@ class _StrictLoader(yaml.SafeLoader):
     """YAML without what hides a mistake: a key given twice, an alias, a merge."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            mark = cast("yaml.Event", self.peek_event()).start_mark
+        if self.check_event(yaml.AliasEvent):  # pyright: ignore[reportUnknownMemberType]
+            event = self.peek_event()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+            mark = cast("yaml.Event", event).start_mark
             raise yaml.MarkedYAMLError(problem="an alias is not allowed", problem_mark=mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(
-        self, node: yaml.MappingNode, deep: bool = False  # noqa: FBT001, FBT002 - PyYAML's signature
+        self,
+        node: yaml.MappingNode,
+        deep: bool = False,  # noqa: FBT001, FBT002 - PyYAML's signature
     ) -> dict[Hashable, object]:
         seen: set[str] = set()
         for key, _ in node.value:

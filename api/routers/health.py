@@ -61,7 +61,7 @@ async def _works(probe: Awaitable[object]) -> bool:
 @router.get("/metrics", response_class=Response)
 async def metrics(platform: PlatformDep, metrics: MetricsDep) -> Response:
     """For Prometheus. No tenant, no person, no content."""
-    metrics.jobs(await platform.jobs.counts())
+    metrics.jobs({state.value: count for state, count in (await platform.jobs.counts()).items()})
     return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -6,8 +6,8 @@ from fastapi import APIRouter
 
 from api.auth import Caller
 from api.deps import MetricsDep, PlatformDep, TraceId, requires, scope_for
-from api.permissions import Permission
 from api.errors import PROBLEMS
+from api.permissions import Permission
 from api.schemas import SearchRequest, SearchResponse, filters_of
 from rag.types import Query
 

@@ -4,12 +4,14 @@ The index multiplies a document's term weight by the query's and by the term's I
 the weights below that is Okapi BM25 (Robertson and Zaragoza, *The Probabilistic Relevance
 Framework: BM25 and Beyond*, 2009), with the IDF that is never negative: ln(1 + (N-n+.5)/(n+.5)).
 """
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 
 import re
 import unicodedata
 from collections import Counter
 from functools import lru_cache
 from hashlib import blake2b
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,8 +131,8 @@ def _stem(word: str) -> str:
     """
     if len(word) > _LONGEST_STEMMED or not word.isalpha():
         return word
-    stemmer = EnglishStemmer()
-    return _GERMAN_ENDING.sub("", str(stemmer.stemWord(word)))
+    stem = cast("str", EnglishStemmer().stemWord(word))
+    return _GERMAN_ENDING.sub("", stem)
 
 
 @lru_cache(maxsize=1 << 17)

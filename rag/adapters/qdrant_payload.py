@@ -3,9 +3,10 @@
 Both adapters use it. The library of each has filter types of its own, so a filter is made here
 in a small form that each turns into its own types.
 
-Access is written as `shape`, the number of clauses and whether anyone is denied, and the ids
-under `readers_1` to `readers_4` and `denied`. A filter has one branch for each shape, and a point
-without a shape, or with a wrong one, is in none: what is missing admits nobody.
+Most access lists are one clause with nobody denied; their ids stand under `readers`, and a filter
+asks that field first. Of any other list, `shape` says how many clauses it has and whether anyone is
+denied, and its ids stand under `clause_1` to `clause_4` and `denied`. A filter has one branch for
+each shape, so a point with neither `readers` nor a shape is in none: what is missing admits nobody.
 """
 
 import re
@@ -18,16 +19,20 @@ from hashlib import blake2b
 from math import isfinite
 from uuid import UUID, uuid5
 
+import numpy as np
+
 from rag.access import MAX_CLAUSES, AccessList, AccessScope, TenantId
-from rag.errors import InvalidRequest
+from rag.errors import ConfigurationError, InvalidRequest
 from rag.protocols import IndexPoint
-from rag.types import AnyOf, Between, ChunkId, DocumentId, Filters, Metadata, MetadataValue
+from rag.types import AnyOf, Between, ChunkId, DocumentId, Filters, Metadata, MetadataValue, Vector
 
 DENSE = "dense"
 SPARSE = "bm25"
-READERS = tuple(f"readers_{number}" for number in range(1, MAX_CLAUSES + 1))
-KEYWORDS = ("tenant", "document", "shape", *READERS, "denied", "facts")
-"""The payload fields with a keyword index. `tenant` is the one that partitions the collection."""
+CLAUSES = tuple(f"clause_{number}" for number in range(1, MAX_CLAUSES + 1))
+TENANT = "tenant"
+"""The keyword that partitions the collection."""
+KEYWORDS = (TENANT, "document", "readers", "shape", *CLAUSES, "denied", "facts")
+"""The payload fields with a keyword index."""
 DATE_RANGE = "ordered.d_date"
 """The one range that every corpus is asked for; it has an index, other ranges need none."""
 
@@ -69,18 +74,32 @@ class Where:
 Condition = Match | Range | Where
 
 
+_FEW_IDENTITIES = 16
+
+
 def readable(scope: AccessScope) -> Where:
     """The points that `scope` admits: `AccessScope.admits`, as a filter."""
     identities = tuple(sorted(map(_stored, scope.identities)))
-    one_of = [Match(key, identities) for key in READERS]
+    # Where most points match, the engine checks a few single values faster than one list (16
+    # against 22 ms at 100,000 points), and a long list faster than many single values.
+    few = len(identities) <= _FEW_IDENTITIES
+    simple = (
+        [Match("readers", (one,)) for one in identities] if few else [Match("readers", identities)]
+    )
+    return Where(must=of_tenant(scope.tenant).must, should=(*simple, _elaborate(identities)))
+
+
+def _elaborate(identities: tuple[str, ...]) -> Where:
+    """Access lists of several clauses, or with someone denied."""
+    first, *further = (Match(key, identities) for key in CLAUSES)
     denied = (Match("denied", identities),)
     branches: list[Condition] = []
     for count in range(1, MAX_CLAUSES + 1):
-        further = tuple(one_of[1:count])
-        branches.append(Where(must=(Match("shape", (_shape(count, any_denied=False),)), *further)))
-        with_denied = (Match("shape", (_shape(count, any_denied=True),)), *further)
-        branches.append(Where(must=with_denied, must_not=denied))
-    return Where(must=(*of_tenant(scope.tenant).must, one_of[0]), should=tuple(branches))
+        others = tuple(further[: count - 1])
+        plain, with_denied = (Match("shape", (_shape(count, any_denied=d),)) for d in (False, True))
+        branches.append(Where(must=(plain, *others)))
+        branches.append(Where(must=(with_denied, *others), must_not=denied))
+    return Where(must=(first,), should=tuple(branches))
 
 
 def where(scope: AccessScope, filters: Filters) -> Where:
@@ -91,7 +110,7 @@ def where(scope: AccessScope, filters: Filters) -> Where:
 
 
 def of_tenant(tenant: TenantId) -> Where:
-    return Where(must=(Match("tenant", (_stored(tenant),)),))
+    return Where(must=(Match(TENANT, (_stored(tenant),)),))
 
 
 def of_document(tenant: TenantId, document: DocumentId) -> Where:
@@ -111,7 +130,7 @@ def point_id(tenant: TenantId, chunk: ChunkId) -> str:
 def payload_of(point: IndexPoint) -> Payload:
     chunk = point.chunk
     return {
-        "tenant": _stored(chunk.document.tenant),
+        TENANT: _stored(chunk.document.tenant),
         "document": _stored(chunk.document.id),
         "version": _stored(chunk.version),
         "chunk": chunk.id,
@@ -122,10 +141,13 @@ def payload_of(point: IndexPoint) -> Payload:
 def described(access: AccessList, metadata: Metadata) -> Payload:
     """The part of a payload that says who may read a point and what may be asked of it."""
     clauses = [sorted(map(_stored, clause)) for clause in access.clauses]
-    readers = clauses + [[] for _ in range(MAX_CLAUSES - len(clauses))]
+    simple = len(clauses) == 1 and not access.denied
+    padded = [] if simple else clauses
+    padded = padded + [[] for _ in range(MAX_CLAUSES - len(padded))]
     return {
-        "shape": _shape(len(clauses), any_denied=bool(access.denied)),
-        **dict(zip(READERS, readers, strict=True)),
+        "readers": clauses[0] if simple else [],
+        "shape": "simple" if simple else _shape(len(clauses), any_denied=bool(access.denied)),
+        **dict(zip(CLAUSES, padded, strict=True)),
         "denied": sorted(map(_stored, access.denied)),
         "facts": sorted(_fact(name, value) for name, value in metadata.items()),
         "ordered": dict(_ordered(metadata)),
@@ -198,7 +220,7 @@ def _number_span(number: float) -> tuple[float, float] | None:
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DATE = re.compile(r"(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?")
+_DATE = re.compile("([0-9]{4})(?:-([0-9]{2}))?(?:-([0-9]{2}))?")
 
 
 def _period(text: str) -> tuple[float, float] | None:
@@ -260,3 +282,15 @@ def _span(name: str, bound: float | str) -> tuple[float, float]:
             f"not {str(bound)[:40]!r}"
         )
     return span
+
+
+def checked(vector: Vector, *, dimensions: int) -> Vector:
+    """`vector`, if it is what the collection holds. Errors: `ConfigurationError`."""
+    if vector.shape != (dimensions,):
+        raise ConfigurationError(
+            f"the index holds vectors of {dimensions} dimensions and the embedder gave one of "
+            f"shape {vector.shape}: use the embedder that the index was made with, or reindex"
+        )
+    if not np.isfinite(vector).all():
+        raise ConfigurationError("the embedder gave a vector that is not finite")
+    return vector

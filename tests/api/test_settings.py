@@ -25,7 +25,7 @@ def test_without_a_setting_everything_is_local() -> None:
     assert settings.qdrant_url is None
     assert settings.redis_url is None
     assert settings.resolved_database_url.startswith("sqlite+aiosqlite:////")
-    assert settings.resolved_database_url.endswith(".rag-data/rag.sqlite3")
+    assert settings.resolved_database_url.endswith(".rag-data/rag.db")
 
 
 def test_a_variable_wins_over_the_file_and_the_file_over_the_default(

@@ -1,0 +1,218 @@
+"""Connectors: register, check, sync, watch."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from fastapi import APIRouter
+from pydantic import ConfigDict, Field
+
+from api.auth import Caller
+from api.deps import PlatformDep, requires
+from api.errors import PROBLEMS, problems
+from api.permissions import Permission
+from api.schemas import Schema, ShortText
+from connectors.protocols import Connector, Problem
+from connectors.registry import build_connector
+from rag.errors import ConfigurationError, Error, InvalidRequest
+from rag.storage.records import Source, SourceState
+from rag.types import SourceId
+
+SAMPLE = 20
+"""How many listed resources prove that a source can be read."""
+
+router = APIRouter(prefix="/v1/admin/connectors", tags=["administration"], responses=PROBLEMS)
+
+Settings = Annotated[dict[str, Any], Field(max_length=50)]
+
+
+class ConnectorRequest(Schema):
+    kind: str = Field(max_length=64)
+    name: ShortText = Field(min_length=1)
+    settings: Settings
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "kind": "filesystem",
+                    "name": "Finance share",
+                    "settings": {"root": "/documents/finance"},
+                }
+            ]
+        }
+    )
+
+
+class ConnectorChange(Schema):
+    """What is left out stays as it is."""
+
+    name: ShortText | None = Field(default=None, min_length=1)
+    settings: Settings | None = None
+    state: SourceState | None = None
+
+
+class ConnectorOut(Schema):
+    id: str
+    kind: str
+    name: str
+    settings: dict[str, Any]
+    state: SourceState
+    created_at: datetime
+    last_sync_at: datetime | None
+    last_sync_error: str | None
+
+    @classmethod
+    def of(cls, source: Source) -> Self:
+        return cls(
+            id=source.id,
+            kind=source.kind,
+            name=source.name,
+            settings=dict(source.settings),
+            state=source.state,
+            created_at=source.created_at,
+            last_sync_at=source.last_sync_at,
+            last_sync_error=source.last_sync_error,
+        )
+
+
+class ConnectorsOut(Schema):
+    connectors: list[ConnectorOut]
+
+
+class CheckOut(Schema):
+    ok: bool
+    detail: str
+    listed: int = Field(description="Resources seen; the check stops after the first few.")
+    problems: list[str]
+
+
+class SourceProblem(Schema):
+    uri: str
+    reason: str
+
+
+class ProgressOut(Schema):
+    listed: int
+    done: int
+    failed: int
+    pending: int
+
+
+class StatusOut(Schema):
+    state: SourceState | Literal["syncing"]
+    last_sync_at: datetime | None
+    last_sync_error: str | None
+    jobs: ProgressOut
+    documents: dict[str, int]
+    problems: list[SourceProblem]
+
+
+@router.get("")
+async def list_connectors(
+    caller: Annotated[Caller, requires(Permission.ADMIN)], platform: PlatformDep
+) -> ConnectorsOut:
+    """Every connector of the tenant."""
+    sources = await platform.sources.list(caller.principal.tenant)
+    return ConnectorsOut(connectors=[ConnectorOut.of(source) for source in sources])
+
+
+@router.post("", status_code=201)
+async def register_connector(
+    request: ConnectorRequest,
+    caller: Annotated[Caller, requires(Permission.ADMIN)],
+    platform: PlatformDep,
+) -> ConnectorOut:
+    """Register a source. Nothing is read before its first sync."""
+    await _built(request.kind, request.settings, SourceId("new")).aclose()
+    source = await platform.sources.register(
+        caller.principal.tenant, kind=request.kind, name=request.name, settings=request.settings
+    )
+    return ConnectorOut.of(source)
+
+
+@router.get("/{connector_id}", responses=problems(404))
+async def show_connector(
+    connector_id: str, caller: Annotated[Caller, requires(Permission.ADMIN)], platform: PlatformDep
+) -> ConnectorOut:
+    return ConnectorOut.of(await _source(platform, caller, connector_id))
+
+
+@router.patch("/{connector_id}", responses=problems(404))
+async def change_connector(
+    connector_id: str,
+    request: ConnectorChange,
+    caller: Annotated[Caller, requires(Permission.ADMIN)],
+    platform: PlatformDep,
+) -> ConnectorOut:
+    """Rename, set anew, pause or resume. While it is paused none of its jobs is begun."""
+    tenant = caller.principal.tenant
+    source = await _source(platform, caller, connector_id)
+    settings = source.settings if request.settings is None else request.settings
+    await _built(source.kind, settings, source.id).aclose()
+    await platform.sources.register(
+        tenant,
+        kind=source.kind,
+        name=request.name or source.name,
+        settings=settings,
+        source=source.id,
+    )
+    if request.state is not None:
+        await platform.sources.set_state(tenant, source.id, request.state)
+    return ConnectorOut.of(await platform.sources.get(tenant, source.id))
+
+
+@router.post("/{connector_id}/test", responses=problems(404))
+async def test_connector(
+    connector_id: str, caller: Annotated[Caller, requires(Permission.ADMIN)], platform: PlatformDep
+) -> CheckOut:
+    """Whether the source can be listed now. Nothing is ingested."""
+    source = await _source(platform, caller, connector_id)
+    connector = _built(source.kind, source.settings, source.id)
+    listed, told = 0, list[str]()
+    try:
+        async for change in connector.discover({}):
+            if isinstance(change, Problem):
+                told.append(f"{change.uri}: {change.reason}")
+            listed += 1
+            if listed >= SAMPLE:
+                break
+    except Error as error:
+        return CheckOut(ok=False, detail=str(error), listed=listed, problems=told)
+    finally:
+        await connector.aclose()
+    return CheckOut(ok=True, detail="the source can be listed", listed=listed, problems=told)
+
+
+@router.get("/{connector_id}/status", responses=problems(404))
+async def connector_status(
+    connector_id: str, caller: Annotated[Caller, requires(Permission.ADMIN)], platform: PlatformDep
+) -> StatusOut:
+    """How its last sync went, and how far its jobs are."""
+    tenant = caller.principal.tenant
+    source = await _source(platform, caller, connector_id)
+    progress = await platform.sources.progress(tenant, source.id)
+    return StatusOut(
+        state="syncing" if progress.pending else source.state,
+        last_sync_at=source.last_sync_at,
+        last_sync_error=source.last_sync_error,
+        jobs=ProgressOut(
+            listed=progress.listed,
+            done=progress.done,
+            failed=progress.failed,
+            pending=progress.pending,
+        ),
+        documents=await platform.sources.document_counts(tenant, source.id),
+        problems=[SourceProblem(uri=uri, reason=reason) for uri, reason in source.problems],
+    )
+
+
+async def _source(platform: PlatformDep, caller: Caller, connector: str) -> Source:
+    return await platform.sources.get(caller.principal.tenant, SourceId(connector))
+
+
+def _built(kind: str, settings: Any, source: SourceId) -> Connector:
+    """Raises `InvalidRequest`: what stops a process at its start is the caller's mistake here."""
+    try:
+        return build_connector(kind, settings, source=source)
+    except ConfigurationError as error:
+        raise InvalidRequest(str(error)) from error

@@ -1,0 +1,332 @@
+"""A folder of files as a source, with `.access.yaml` files saying who may read what."""
+
+import asyncio
+import errno
+import mimetypes
+import os
+import re
+import stat
+from collections.abc import AsyncGenerator
+from dataclasses import KW_ONLY, dataclass, field
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from connectors.access_files import (
+    ACCESS_FILE,
+    MAX_ACCESS_FILE_BYTES,
+    MISNAMED_ACCESS_FILES,
+    AccessFile,
+    Grant,
+    MalformedAccessFile,
+    read_access_file,
+)
+from connectors.protocols import (
+    AccessChanged,
+    Change,
+    Deleted,
+    Problem,
+    Resource,
+    Seen,
+    Snapshot,
+    Upserted,
+)
+from rag.access import NOBODY, AccessList
+from rag.errors import LimitExceeded, SourceGone, SourceUnavailable
+from rag.types import Metadata, SourceId, no_metadata
+
+MEDIA_TYPES = MappingProxyType(
+    {
+        ".txt": "text/plain",
+        ".text": "text/plain",
+        ".log": "text/plain",
+        ".md": "text/markdown",
+        ".markdown": "text/markdown",
+        ".html": "text/html",
+        ".htm": "text/html",
+        ".xhtml": "application/xhtml+xml",
+        ".rst": "text/x-rst",
+        ".org": "text/org",
+        ".csv": "text/csv",
+        ".tsv": "text/tab-separated-values",
+        ".eml": "message/rfc822",
+        ".rtf": "application/rtf",
+        ".pdf": "application/pdf",
+        ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        ".pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        ".xls": "application/vnd.ms-excel",
+        ".odt": "application/vnd.oasis.opendocument.text",
+        ".epub": "application/epub+zip",
+        ".png": "image/png",
+        ".jpg": "image/jpeg",
+        ".jpeg": "image/jpeg",
+        ".tif": "image/tiff",
+        ".tiff": "image/tiff",
+    }
+)
+"""What an extension means, the same on every machine; the rest is asked of `mimetypes`."""
+
+DEFAULT_MAX_BYTES = 100 * 1024 * 1024
+
+_DROPPINGS = re.compile(
+    r"~\$.*|.*~|#.*#|Thumbs\.db|desktop\.ini|.*\.(?:swp|swo|tmp|crdownload|part)"
+)
+"""What editors and operating systems leave behind. Names that start with a dot are hidden anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A file as one listing found it."""
+
+    seen: Seen
+    grant: Grant
+
+
+@dataclass(slots=True)
+class _Listing:
+    files: dict[str, _Listed] = field(default_factory=dict[str, _Listed])
+    problems: list[Problem] = field(default_factory=list[Problem])
+    unlisted: list[str] = field(default_factory=list[str])
+    """What could not be listed: nothing at or below these URIs counts as deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Malformed:
+    reason: str
+
+
+_Rule = AccessFile | _Malformed
+"""What the access file of a folder turned out to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilesystemConnector:
+    """The files below `root`, which is resolved once; nothing outside it is ever opened.
+
+    A symbolic link is never followed: what it points to inside the root is listed at its own
+    place, under its own access, and what it points to outside is reported as a problem.
+    `default_access` and `default_metadata` apply where no access file stands between a file and
+    the root; a malformed one counts as standing there, and admits nobody.
+    """
+
+    root: Path
+    _: KW_ONLY
+    source: SourceId
+    default_access: AccessList = NOBODY
+    default_metadata: Metadata = field(default_factory=no_metadata)
+    max_bytes: int = DEFAULT_MAX_BYTES
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", Path(os.path.realpath(self.root)))
+
+    async def discover(self, since: Snapshot) -> AsyncGenerator[Change]:
+        listing = await asyncio.to_thread(self._list)
+        for problem in listing.problems:
+            yield problem
+        for uri, found in listing.files.items():
+            before = since.get(uri)
+            if before is None or before.revision != found.seen.revision:
+                yield Upserted(uri, found.seen)
+            elif before.access != found.seen.access:
+                yield AccessChanged(uri, found.seen, found.grant.access, found.grant.metadata)
+        for uri in sorted(since.keys() - listing.files.keys()):
+            if not any(f"{uri}/".startswith(f"{folder}/") for folder in listing.unlisted):
+                yield Deleted(uri)
+
+    async def fetch(self, uri: str) -> Resource:
+        return await asyncio.to_thread(self._read, uri)
+
+    async def aclose(self) -> None:
+        """Nothing stays open between calls."""
+
+    # --- listing -------------------------------------------------------------------------------
+
+    def _list(self) -> _Listing:
+        listing = _Listing()
+        try:
+            with os.scandir(self.root) as entries:
+                top = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            raise SourceUnavailable(f"the folder cannot be listed: {_why(error)}") from error
+        self._list_folder(self.root, top, None, listing)
+        return listing
+
+    def _list_folder(
+        self, folder: Path, entries: list[os.DirEntry[str]], rule: tuple[Path, _Rule] | None,
+        listing: _Listing,
+    ) -> None:  # fmt: skip
+        own = self._rule_of(folder)
+        if isinstance(own, _Malformed):
+            listing.problems.append(Problem((folder / ACCESS_FILE).as_uri(), own.reason))
+        rule = rule if own is None else (folder, own)
+        for entry in entries:
+            path = folder / entry.name
+            if _is_hidden(entry.name):
+                continue
+            try:
+                self._list_entry(path, entry, rule, listing)
+            except FileNotFoundError:
+                continue  # gone since the folder was listed; the next sync agrees
+            except PermissionError as error:
+                listing.problems.append(Problem(path.as_uri(), _why(error)))
+                listing.unlisted.append(path.as_uri())
+            except OSError as error:
+                raise SourceUnavailable(f"{path.as_uri()}: {_why(error)}") from error
+
+    def _list_entry(
+        self, path: Path, entry: os.DirEntry[str], rule: tuple[Path, _Rule] | None,
+        listing: _Listing,
+    ) -> None:  # fmt: skip
+        if entry.is_symlink():
+            if not self._is_inside(path):
+                reason = "a symbolic link that leads outside the root is not followed"
+                listing.problems.append(Problem(path.as_uri(), reason))
+        elif entry.is_dir(follow_symlinks=False):
+            with os.scandir(path) as below:
+                inner = sorted(below, key=lambda inner: inner.name)
+            self._list_folder(path, inner, rule, listing)
+        elif entry.is_file(follow_symlinks=False):
+            grant = self._grant_under(rule, path)
+            seen = Seen(_revision(entry.stat(follow_symlinks=False)), grant.fingerprint)
+            listing.files[path.as_uri()] = _Listed(seen, grant)
+
+    def _is_inside(self, link: Path) -> bool:
+        try:
+            target = link.resolve(strict=True)
+        except (OSError, RuntimeError):  # dangling, or a loop
+            return False
+        return target.is_relative_to(self.root)
+
+    # --- access --------------------------------------------------------------------------------
+
+    def _rule_of(self, folder: Path) -> _Rule | None:
+        """What the folder's own access file says, or None where there is none."""
+        try:
+            names = {entry.name for entry in folder.iterdir()}
+            if misnamed := sorted(names & MISNAMED_ACCESS_FILES):
+                return _Malformed(f"{misnamed[0]} must be named {ACCESS_FILE}")
+            if ACCESS_FILE not in names:
+                return None
+            parts = (folder / ACCESS_FILE).relative_to(self.root).parts
+            content, _ = self._read_bytes(parts, MAX_ACCESS_FILE_BYTES)
+            return read_access_file(content, folder=folder, root=self.root)
+        except (MalformedAccessFile, LimitExceeded, SourceGone) as error:
+            return _Malformed(str(error))
+        except OSError as error:
+            return _Malformed(f"it cannot be read: {_why(error)}")
+
+    def _grant_under(self, rule: tuple[Path, _Rule] | None, path: Path) -> Grant:
+        match rule:
+            case None:
+                return Grant(self.default_access, self.default_metadata)
+            case (_, _Malformed()):
+                return Grant(NOBODY)
+            case (folder, AccessFile() as access_file):
+                return access_file.grant_for(path.relative_to(folder).as_posix())
+
+    def _grant_of(self, path: Path) -> Grant:
+        folder = path.parent
+        while True:
+            rule = self._rule_of(folder)
+            if rule is not None or folder == self.root:
+                return self._grant_under(None if rule is None else (folder, rule), path)
+            folder = folder.parent
+
+    # --- reading -------------------------------------------------------------------------------
+
+    def _read(self, uri: str) -> Resource:
+        path = self._path_of(uri)
+        if not self.root.is_dir():
+            raise SourceUnavailable("the folder is not there")
+        try:
+            body, status = self._read_bytes(path.relative_to(self.root).parts, self.max_bytes)
+        except FileNotFoundError as error:
+            raise SourceGone("the file is gone") from error
+        except PermissionError as error:
+            raise SourceGone("the file may not be read any more") from error
+        except OSError as error:
+            raise SourceUnavailable(f"the file cannot be read now: {_why(error)}") from error
+        grant = self._grant_of(path)
+        return Resource(
+            uri=uri,
+            title=readable_title(path.name),
+            body=body,
+            media_type=media_type_of(path.name),
+            access=grant.access,
+            seen=Seen(_revision(status), grant.fingerprint),
+            metadata=grant.metadata,
+        )
+
+    def _path_of(self, uri: str) -> Path:
+        """The path that `uri` names. Raises `SourceGone` unless `discover` could have listed it."""
+        split = urlsplit(uri)
+        path = Path(os.fsdecode(unquote_to_bytes(split.path)))
+        if (
+            split.scheme != "file"
+            or "\0" in str(path)
+            or ".." in path.parts
+            or not path.is_relative_to(self.root)
+            or path == self.root
+            or any(_is_hidden(part) for part in path.relative_to(self.root).parts)
+            or path.as_uri() != uri
+        ):
+            raise SourceGone("no document of this folder has that address")
+        return path
+
+    def _read_bytes(self, parts: tuple[str, ...], max_bytes: int) -> tuple[bytes, os.stat_result]:
+        """The bytes and status of the regular file at `parts` below the root.
+
+        Every step is opened relative to the one before it and none may be a symbolic link, so a
+        link put in place after the listing leads nowhere.
+        """
+        folder = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            for part in parts[:-1]:
+                flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+                inner = os.open(part, flags, dir_fd=folder)
+                os.close(folder)
+                folder = inner
+            opened = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        except OSError as error:
+            if error.errno in {errno.ELOOP, errno.ENOTDIR, errno.ENXIO}:
+                raise SourceGone("a link or a device stands where a file was expected") from error
+            raise
+        finally:
+            os.close(folder)
+        with os.fdopen(opened, "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise SourceGone("it is not a regular file")
+            if status.st_size > max_bytes:
+                raise LimitExceeded(f"{status.st_size} bytes are more than {max_bytes}")
+            body = file.read(max_bytes + 1)
+        if len(body) > max_bytes:  # it grew while it was read
+            raise LimitExceeded(f"more than {max_bytes} bytes")
+        return body, status
+
+
+def media_type_of(name: str) -> str:
+    """The media type that the file name claims; `application/octet-stream` where it claims none."""
+    extension = PurePosixPath(name).suffix.lower()
+    known = MEDIA_TYPES.get(extension) or mimetypes.guess_type(f"x{extension}")[0]
+    return known or "application/octet-stream"
+
+
+def readable_title(name: str) -> str:
+    """`leave-policy-2026.md` as `Leave policy 2026`; the hyphen of a code (`QM-12`) stays."""
+    stem = PurePosixPath(os.fsencode(name).decode("utf-8", "replace")).stem
+    spaced = re.sub(r"(?<![A-Z0-9])-+|-+(?!\d)", " ", stem.replace("_", " ")).strip()
+    return (spaced[:1].upper() + spaced[1:]) or stem
+
+
+def _revision(status: os.stat_result) -> str:
+    return f"{status.st_mtime_ns}-{status.st_size}"
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or _DROPPINGS.fullmatch(name) is not None
+
+
+def _why(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else type(error).__name__

@@ -1,0 +1,67 @@
+"""What the ingest flow needs of the ledger and of the place where originals are kept.
+
+`rag.storage` has both; the flow itself knows of no database.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from rag.access import AccessList, TenantId
+from rag.storage.records import Digest, NewChunk, NewVersion, SeenAs, StoredDocument
+from rag.types import Chunk, ChunkId, DocumentId, DocumentRef, Metadata
+
+
+class DocumentLedger(Protocol):
+    """Every write names the generation that `begin` gave, and raises a `TransientError` without
+    a trace when another ingest of the document has begun since."""
+
+    async def begin(self, ref: DocumentRef, *, access: AccessList) -> StoredDocument: ...
+
+    async def find(self, tenant: TenantId, document: DocumentId) -> StoredDocument | None: ...
+
+    async def held(self, document: DocumentId) -> set[ChunkId]: ...
+
+    async def describe(
+        self,
+        tenant: TenantId,
+        document: DocumentId,
+        *,
+        generation: int,
+        access: AccessList,
+        source_metadata: Metadata | None = None,
+        metadata: Metadata | None = None,
+        access_fingerprint: str | None = None,
+        revision: str | None = None,
+    ) -> None: ...
+
+    async def stage(self, chunks: Sequence[NewChunk], *, generation: int) -> None: ...
+
+    async def switch(
+        self,
+        new: NewVersion,
+        chunks: Sequence[Chunk],
+        *,
+        fresh: Sequence[NewChunk],
+        generation: int,
+    ) -> set[ChunkId]: ...
+
+    async def settle(self, document: DocumentId, *, generation: int) -> None: ...
+
+    async def fail(
+        self, document: DocumentId, *, generation: int, seen: SeenAs, error: BaseException
+    ) -> None: ...
+
+    async def tombstone(self, tenant: TenantId, document: DocumentId) -> StoredDocument | None: ...
+
+    def unreferenced(self, digest: Digest) -> AbstractAsyncContextManager[bool]: ...
+
+
+class OriginalStore(Protocol):
+    async def store(self, body: bytes) -> Digest: ...
+
+    async def read(self, digest: Digest) -> bytes: ...
+
+    async def holds(self, digest: Digest) -> bool: ...
+
+    async def remove(self, digest: Digest) -> None: ...

@@ -1,0 +1,401 @@
+"""Ingesting, from one change at a source to a document that can be found.
+
+Read this file to know what `ingest` does. It may be killed at any step and run again: the second
+run ends where the first would have. Three rules make it so:
+
+1. A new chunk is in the index before the ledger knows it, and a gone one leaves the ledger before
+   the index. Readers see only what both hold, so they see the old version or the new one.
+2. The ledger switches versions in one transaction.
+3. A document is marked unsettled before the index is touched and settled after. Whoever finds it
+   unsettled compares the index with the ledger and removes what nobody knows of.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+
+from connectors.protocols import (
+    AccessChanged,
+    Change,
+    Connector,
+    Deleted,
+    Problem,
+    Resource,
+    Seen,
+    Upserted,
+)
+from ingestion.ledger import DocumentLedger, OriginalStore
+from ingestion.locks import Locks
+from ingestion.narrowing import narrowed
+from ingestion.protocols import Chunker, ParsedDocument, Parser
+from rag.access import NOBODY, AccessList, TenantId
+from rag.errors import AccessUnknown, PermanentError, SourceGone
+from rag.protocols import Embedder, Index, IndexPoint
+from rag.storage.records import (
+    DocumentState,
+    NewChunk,
+    NewVersion,
+    SeenAs,
+    StoredDocument,
+    document_id_of,
+    fingerprint_of,
+)
+from rag.types import (
+    Chunk,
+    ChunkId,
+    Document,
+    DocumentId,
+    DocumentRef,
+    Metadata,
+    SourceId,
+    VersionId,
+)
+
+EMBEDDED_AT_ONCE = 256
+"""Chunks of one document that are embedded, indexed and staged together: what memory must hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """The document is shown in a new version of `chunks` chunks."""
+
+    chunks: int
+    embedded: int
+    kept: int
+    removed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """What is shown is what the source has; nothing was embedded."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessUpdated:
+    """Other readers or other metadata, the same content; nothing was embedded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """The document is shown to nobody any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The content cannot be taken in, and trying again would not help. The ledger says why."""
+
+    reason: str
+    error_class: str
+
+
+Outcome = Indexed | Unchanged | AccessUpdated | Removed | Failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestPipeline:
+    """One for a process: it lets one ingest of a document run at a time.
+
+    Errors of `ingest`: `TransientError`, when the same call may succeed later. What a source or
+    a file is at fault for is an outcome.
+    """
+
+    parser: Parser
+    chunker: Chunker
+    embedder_of: Callable[[TenantId], Embedder]
+    index: Index
+    documents: DocumentLedger
+    originals: OriginalStore
+    _locks: Locks = field(default_factory=Locks, init=False, repr=False)
+
+    async def ingest(
+        self, change: Change, connector: Connector, *, tenant: TenantId, anew: bool = False
+    ) -> Outcome:
+        """Make what readers find follow `change`. `anew` indexes even what is unchanged."""
+        ref = ref_of(tenant, connector.source, change.uri)
+        async with self._locks.of(ref.id):
+            match change:
+                case Upserted(seen=seen):
+                    return await self._upsert(ref, seen, connector, anew=anew)
+                case AccessChanged():
+                    return await self._change_access(ref, change)
+                case Deleted():
+                    return await self._delete(ref)
+                case Problem(reason=reason):
+                    return Failed(reason, "Problem")
+
+    # --- new or changed content -----------------------------------------------------------------
+
+    async def _upsert(
+        self, ref: DocumentRef, seen: Seen, connector: Connector, *, anew: bool
+    ) -> Outcome:
+        try:
+            resource = await connector.fetch(ref.uri)
+        except SourceGone:
+            return await self._delete(ref)
+        except PermanentError as error:
+            return await self._record_unfetched(ref, seen, error)
+
+        ref = replace(ref, title=resource.title)
+        known = await self.documents.begin(ref, access=resource.access)
+        version = version_of(resource, self.parser, self.chunker)
+        if not anew and self._shows(known, version):
+            return await self._keep_content(known, resource)
+        try:
+            known = await self._close_to_the_newly_shut_out(known, resource)
+            parsed = await self.parser.parse(resource)
+        except PermanentError as error:
+            return await self._record_unreadable(known, resource.seen, error)
+        document = document_of(ref, resource, parsed, version)
+        chunks = await self.chunker.chunk(document)
+        return await self._replace_content(known, document, chunks, resource, parsed, anew=anew)
+
+    def _shows(self, known: StoredDocument, version: VersionId) -> bool:
+        """Whether readers see just this content, embedded as it would be now."""
+        embedder = self.embedder_of(known.ref.tenant).name
+        return (
+            known.state is DocumentState.ACTIVE
+            and known.version == version
+            and known.embedder == embedder
+        )
+
+    async def _keep_content(self, known: StoredDocument, resource: Resource) -> Outcome:
+        """The bytes are those that were read before; who may read them need not be."""
+        metadata = merged(known.parsed_metadata, resource.metadata, known.ref.source)
+        same = known.access == resource.access and known.metadata == metadata
+        await self.documents.describe(
+            known.ref.tenant,
+            known.ref.id,
+            generation=known.generation,
+            access=resource.access,
+            source_metadata=resource.metadata,
+            metadata=metadata,
+            access_fingerprint=resource.seen.access,
+            revision=resource.seen.revision,
+        )
+        if not (same and known.settled):
+            await self._describe_in_index(known, resource.access, metadata)
+        await self._settle(known)
+        return Unchanged() if same else AccessUpdated()
+
+    async def _close_to_the_newly_shut_out(
+        self, known: StoredDocument, resource: Resource
+    ) -> StoredDocument:
+        """Until the new content is shown, the old one is read only by those whom both access
+        lists admit: a reader who was taken away is shut out now, and one who was added may have
+        been added because of what the new content leaves out."""
+        if known.state is not DocumentState.ACTIVE or known.access == resource.access:
+            return known
+        access = narrowed(known.access, resource.access)
+        await self.documents.describe(
+            known.ref.tenant, known.ref.id, generation=known.generation, access=access
+        )
+        return replace(known, access=access)
+
+    async def _replace_content(
+        self,
+        known: StoredDocument,
+        document: Document,
+        chunks: Sequence[Chunk],
+        resource: Resource,
+        parsed: ParsedDocument,
+        *,
+        anew: bool,
+    ) -> Indexed:
+        embedder = self.embedder_of(document.ref.tenant)
+        original = await self.originals.store(resource.body)
+        # Chunks of another embedder, or that the index may have lost, count as not held.
+        usable = not anew and known.embedder in {None, embedder.name}
+        held = await self.documents.held(document.ref.id) if usable else set[ChunkId]()
+        missing = [chunk for chunk in chunks if chunk.id not in held]
+
+        last = await self._embed_and_index(document, missing, embedder, known.generation)
+        new = NewVersion(
+            ref=document.ref,
+            version=document.version,
+            revision=resource.seen.revision,
+            access_fingerprint=resource.seen.access,
+            access=document.access,
+            metadata=document.metadata,
+            source_metadata=resource.metadata,
+            parsed_metadata=parsed_metadata_of(parsed),
+            content_hash=original,
+            parser=parsed.parser,
+            chunker=self.chunker.name,
+            embedder=embedder.name,
+            original=original,
+            media_type=resource.media_type,
+            size=len(resource.body),
+            supersedes=superseded_by(document),
+            warnings=parsed.warnings,
+        )
+        gone = await self.documents.switch(new, chunks, fresh=last, generation=known.generation)
+
+        if not await self.originals.holds(original):  # its last owner just went
+            await self.originals.store(resource.body)
+        await self.index.delete(document.ref.tenant, gone)
+        kept = len(chunks) - len(missing)
+        if kept and (known.access != document.access or known.metadata != document.metadata):
+            await self.index.describe(
+                document.ref.tenant,
+                document.ref.id,
+                access=document.access,
+                metadata=document.metadata,
+            )
+        await self._settle(known)
+        if known.original not in {None, original}:
+            await self._forget_original(known)
+        return Indexed(len(chunks), embedded=len(missing), kept=kept, removed=len(gone))
+
+    async def _embed_and_index(
+        self,
+        document: Document,
+        missing: Sequence[Chunk],
+        embedder: Embedder,
+        generation: int,
+    ) -> Sequence[NewChunk]:
+        """Put `missing` into the index, and all but the returned last of them into the ledger:
+        a long document that is interrupted goes on where it was."""
+        fresh: list[NewChunk] = []
+        for start in range(0, len(missing), EMBEDDED_AT_ONCE):
+            await self.documents.stage(fresh, generation=generation)
+            some = missing[start : start + EMBEDDED_AT_ONCE]
+            embeddings = await embedder.embed_documents([chunk.embedded_text for chunk in some])
+            points = [
+                IndexPoint(chunk, document.access, document.metadata, embedding.vector)
+                for chunk, embedding in zip(some, embeddings, strict=True)
+            ]
+            await self.index.upsert(points)
+            fresh = [
+                NewChunk(chunk=chunk, tokens=embedding.tokens)
+                for chunk, embedding in zip(some, embeddings, strict=True)
+            ]
+        return fresh
+
+    # --- content that cannot be had -------------------------------------------------------------
+
+    async def _record_unfetched(
+        self, ref: DocumentRef, seen: Seen, error: PermanentError
+    ) -> Outcome:
+        """Without the resource nobody says who may read it, unless the listing says that this is
+        as it was: what is not known is private."""
+        known = await self.documents.begin(ref, access=NOBODY)
+        readers_unknown = (
+            isinstance(error, AccessUnknown) or seen.access != known.access_fingerprint
+        )
+        if known.state is DocumentState.ACTIVE and readers_unknown:
+            await self.documents.describe(
+                ref.tenant, ref.id, generation=known.generation, access=NOBODY
+            )
+            known = replace(known, access=NOBODY)
+        return await self._record_unreadable(known, seen, error)
+
+    async def _record_unreadable(
+        self, known: StoredDocument, seen: Seen, error: PermanentError
+    ) -> Outcome:
+        await self.documents.fail(
+            known.ref.id,
+            generation=known.generation,
+            seen=SeenAs(seen.revision, seen.access),
+            error=error,
+        )
+        await self._describe_in_index(known, known.access, known.metadata)
+        await self._settle(known)
+        return Failed(str(error), type(error).__name__)
+
+    # --- changes that need no content -----------------------------------------------------------
+
+    async def _change_access(self, ref: DocumentRef, change: AccessChanged) -> Outcome:
+        if await self.documents.find(ref.tenant, ref.id) is None:
+            # A snapshot had it, the ledger does not: the next sync lists it as new.
+            return Unchanged()
+        known = await self.documents.begin(ref, access=change.access)
+        metadata = merged(known.parsed_metadata, change.metadata, ref.source)
+        await self.documents.describe(
+            ref.tenant,
+            ref.id,
+            generation=known.generation,
+            access=change.access,
+            source_metadata=change.metadata,
+            metadata=metadata,
+            access_fingerprint=change.seen.access,
+        )
+        await self._describe_in_index(known, change.access, metadata)
+        await self._settle(known)
+        return AccessUpdated()
+
+    async def _delete(self, ref: DocumentRef) -> Outcome:
+        known = await self.documents.tombstone(ref.tenant, ref.id)
+        if known is not None:
+            await self.index.delete_document(ref.tenant, ref.id)
+            await self._forget_original(known)
+            await self.documents.settle(ref.id, generation=known.generation)
+        return Removed()
+
+    # --- leaving no loose end -------------------------------------------------------------------
+
+    async def _describe_in_index(
+        self, known: StoredDocument, access: AccessList, metadata: Metadata
+    ) -> None:
+        await self.index.describe(known.ref.tenant, known.ref.id, access=access, metadata=metadata)
+
+    async def _settle(self, known: StoredDocument) -> None:
+        """After an ingest that was cut short, the index may hold what the ledger never heard of."""
+        if not known.settled:
+            indexed = await self.index.chunk_ids(known.ref.tenant, known.ref.id)
+            stray = indexed - await self.documents.held(known.ref.id)
+            if stray:
+                await self.index.delete(known.ref.tenant, stray)
+        await self.documents.settle(known.ref.id, generation=known.generation)
+
+    async def _forget_original(self, known: StoredDocument) -> None:
+        if known.original is None:
+            return
+        async with self.documents.unreferenced(known.original) as nobody_needs_it:
+            if nobody_needs_it:
+                await self.originals.remove(known.original)
+
+
+def ref_of(tenant: TenantId, source: SourceId, uri: str, title: str = "") -> DocumentRef:
+    return DocumentRef(document_id_of(tenant, source, uri), tenant, source, uri, title)
+
+
+def version_of(resource: Resource, parser: Parser, chunker: Chunker) -> VersionId:
+    """Equal exactly when the same chunks come out of it."""
+    body = sha256(resource.body).hexdigest()
+    return VersionId(
+        fingerprint_of(body, resource.media_type, resource.title, parser.name, chunker.name)
+    )
+
+
+def document_of(
+    ref: DocumentRef, resource: Resource, parsed: ParsedDocument, version: VersionId
+) -> Document:
+    return Document(
+        ref=replace(ref, title=parsed.title),
+        version=version,
+        sections=parsed.sections,
+        access=resource.access,
+        metadata=merged(parsed_metadata_of(parsed), resource.metadata, ref.source),
+    )
+
+
+def parsed_metadata_of(parsed: ParsedDocument) -> Metadata:
+    """What the file says of itself, except where it claims a field that is ours to fill."""
+    return {name: value for name, value in parsed.metadata.items() if name not in OURS}
+
+
+OURS = frozenset({"source", "access_level", "department", "supersedes"})
+"""Fields that only a connector or the platform fills: a file must not pass itself off."""
+
+
+def merged(parsed: Metadata, from_source: Metadata, source: SourceId) -> Metadata:
+    """The connector's fields over the parser's: the source's owner knows better than the file."""
+    return {**parsed, **from_source, "source": source}
+
+
+def superseded_by(document: Document) -> DocumentId | None:
+    """The document that this one says it replaces: `supersedes` names its URI, same source."""
+    uri = document.metadata.get("supersedes")
+    if not isinstance(uri, str):
+        return None
+    return document_id_of(document.ref.tenant, document.ref.source, uri)

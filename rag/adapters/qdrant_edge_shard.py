@@ -1,0 +1,236 @@
+"""A Qdrant Edge shard on disk: opening it, and the calls into its engine. Every call blocks."""
+# pyright: reportUnknownMemberType=false
+
+import fcntl
+import json
+import shutil
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import qdrant_edge as qdrant
+
+from rag.adapters.bm25 import sparse_document, sparse_query
+from rag.adapters.qdrant_payload import (
+    DATE_RANGE,
+    DENSE,
+    KEYWORDS,
+    SPARSE,
+    TENANT,
+    Condition,
+    Match,
+    Payload,
+    Range,
+    Where,
+    chunk_of,
+)
+from rag.errors import ConfigurationError
+from rag.types import ChunkId, IndexHit, Vector
+
+SCHEMA = 1
+"""Raised whenever payloads, filters or terms change so that an older index must be rebuilt."""
+_LOCK_WAIT_S = 2.0
+_PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class EdgePoint:
+    """A chunk on its way into the shard. Its terms are counted here, off the caller's loop."""
+
+    id: str
+    text: str
+    vector: Vector
+    payload: Payload
+
+
+class Shard:
+    """Calls into the engine. Each blocks; `EdgeShard` errors come out as they are."""
+
+    def __init__(self, engine: qdrant.EdgeShard) -> None:
+        self._engine = engine
+        self.unflushed = 0
+
+    def upsert(self, points: Sequence[EdgePoint]) -> None:
+        self._write(qdrant.UpdateOperation.upsert_points([_point(point) for point in points]))
+        self.unflushed += len(points)
+
+    def describe(self, which: Where, payload: Payload) -> None:
+        self._write(qdrant.UpdateOperation.set_payload_by_filter(_filter(which), dict(payload)))
+
+    def delete(self, ids: Sequence[str]) -> None:
+        self._write(qdrant.UpdateOperation.delete_points(list(ids)))
+
+    def delete_where(self, which: Where) -> None:
+        self._write(qdrant.UpdateOperation.delete_points_by_filter(_filter(which)))
+
+    def chunk_ids(self, which: Where) -> set[ChunkId]:
+        found: set[ChunkId] = set()
+        offset: qdrant.PointId | None = None
+        while True:
+            request = qdrant.ScrollRequest(
+                offset=offset, limit=_PAGE, filter=_filter(which), with_payload=["chunk"]
+            )
+            records, offset = self._engine.scroll(request)
+            found.update(chunk_of(record.payload) for record in records)
+            if offset is None:
+                return found
+
+    def count(self, which: Where) -> int:
+        return self._engine.count(qdrant.CountRequest(exact=True, filter=_filter(which)))
+
+    def dense(self, vector: Vector, which: Where, limit: int) -> list[IndexHit]:
+        query = qdrant.Query.Nearest(vector.tolist(), using=DENSE)
+        return self._best(query, which, limit, qdrant.SearchParams(exact=True))
+
+    def sparse(self, text: str, which: Where, corpus: Where, limit: int) -> list[IndexHit]:
+        numbers, weights = sparse_query(text)
+        if not len(numbers):
+            return []
+        terms = qdrant.SparseVector(numbers.tolist(), weights.tolist())
+        idf = qdrant.IdfParams(corpus=_filter(corpus))
+        query = qdrant.Query.Nearest(terms, using=SPARSE)
+        return self._best(query, which, limit, qdrant.SearchParams(idf=idf))
+
+    def optimise(self) -> bool:
+        return self._engine.optimize()
+
+    def flush(self) -> None:
+        self._engine.flush()
+        self.unflushed = 0
+
+    def close(self) -> None:
+        self.flush()
+        self._engine.close()
+
+    def _write(self, operation: qdrant.UpdateOperation) -> None:
+        self._engine.update(operation)
+        self.unflushed += 1
+
+    def _best(
+        self, query: qdrant.Query, which: Where, limit: int, params: qdrant.SearchParams
+    ) -> list[IndexHit]:
+        """The first `limit` by score and then chunk id. The engine's own order of equal scores is
+        not stable, so it is asked for more until the last score kept is complete."""
+        asked = limit + 1
+        while True:
+            request = qdrant.QueryRequest(
+                limit=asked,
+                query=query,
+                filter=_filter(which),
+                params=params,
+                with_payload=["chunk"],
+            )
+            found = self._engine.query(request)
+            if len(found) < asked or found[-1].score < found[limit - 1].score:
+                hits = [IndexHit(chunk_of(point.payload), point.score) for point in found]
+                return sorted(hits, key=lambda hit: (-hit.score, hit.chunk))[:limit]
+            asked *= 4
+
+
+def _point(point: EdgePoint) -> qdrant.Point:
+    numbers, weights = sparse_document(point.text)
+    vectors: dict[str, Any] = {
+        DENSE: point.vector.tolist(),
+        SPARSE: qdrant.SparseVector(numbers.tolist(), weights.tolist()),
+    }
+    return qdrant.Point(point.id, vectors, dict(point.payload))
+
+
+def _filter(which: Where) -> qdrant.Filter:
+    return qdrant.Filter(
+        must=[_condition(one) for one in which.must] or None,
+        should=[_condition(one) for one in which.should] or None,
+        must_not=[_condition(one) for one in which.must_not] or None,
+    )
+
+
+def _condition(condition: Condition) -> qdrant.FieldCondition | qdrant.Filter:
+    match condition:
+        case Match(key, (only,)):
+            return qdrant.FieldCondition(key, match=qdrant.MatchValue(only))
+        case Match(key, values):
+            return qdrant.FieldCondition(key, match=qdrant.MatchAny(list(values)))
+        case Range(key=key, gte=gte, gt=gt, lte=lte, lt=lt):
+            within = qdrant.RangeFloat(gte=gte, gt=gt, lte=lte, lt=lt)
+            return qdrant.FieldCondition(key, range=within)
+        case Where():
+            return _filter(condition)
+
+
+# --- opening -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def open_shard(path: Path, *, dimensions: int) -> Generator[Shard]:
+    """The shard at `path`, made where there is none. Errors: `ConfigurationError`."""
+    path.mkdir(parents=True, exist_ok=True)
+    with (path / "lock").open("w") as lock:
+        _claim(lock, path)
+        shard = Shard(_engine_at(path, dimensions=dimensions))
+        try:
+            yield shard
+        finally:
+            shard.close()
+
+
+def _claim(lock: IO[str], path: Path) -> None:
+    """A process that was just killed may need a moment to let go."""
+    deadline = time.monotonic() + _LOCK_WAIT_S
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                raise ConfigurationError(
+                    f"another process has the index at {path} open: stop it, or let both use a "
+                    "Qdrant server (RAG_QDRANT_URL)"
+                ) from error
+            time.sleep(0.05)
+
+
+def _engine_at(path: Path, *, dimensions: int) -> qdrant.EdgeShard:
+    """What stands in `path` without a description was never finished, so nothing is lost by it."""
+    description, shard = path / "index.json", path / "shard"
+    wanted = {"schema": SCHEMA, "dimensions": dimensions}
+    if description.exists():
+        _check(json.loads(description.read_text()), wanted, path)
+        return qdrant.EdgeShard.load(str(shard))
+    shutil.rmtree(shard, ignore_errors=True)
+    shard.mkdir()
+    engine = _new_engine(shard, dimensions=dimensions)
+    unfinished = path / "index.json.new"
+    unfinished.write_text(json.dumps(wanted))
+    unfinished.replace(description)
+    return engine
+
+
+def _check(found: dict[str, int], wanted: dict[str, int], path: Path) -> None:
+    if found["schema"] != wanted["schema"]:
+        raise ConfigurationError(
+            f"the index at {path} was written as schema {found['schema']} and this version reads "
+            f"{wanted['schema']}: move the directory away and run `rag reindex --all`"
+        )
+    if found["dimensions"] != wanted["dimensions"]:
+        raise ConfigurationError(
+            f"the index at {path} holds vectors of {found['dimensions']} dimensions and the "
+            f"embedder gives {wanted['dimensions']}: use the embedder it was made with, or move "
+            "the directory away and run `rag reindex --all`"
+        )
+
+
+def _new_engine(shard: Path, *, dimensions: int) -> qdrant.EdgeShard:
+    config = qdrant.EdgeConfig(
+        vectors={DENSE: qdrant.EdgeVectorParams(dimensions, qdrant.Distance.Cosine)},
+        sparse_vectors={SPARSE: qdrant.EdgeSparseVectorParams(modifier=qdrant.Modifier.Idf)},
+        wal_enabled=True,
+    )
+    engine = qdrant.EdgeShard.create(str(shard), config)
+    create = qdrant.UpdateOperation.create_field_index
+    for key in KEYWORDS:
+        engine.update(create(key, qdrant.KeywordIndexParams(is_tenant=key == TENANT)))
+    engine.update(create(DATE_RANGE, qdrant.FloatIndexParams()))
+    engine.flush()
+    return engine

@@ -1,0 +1,182 @@
+"""The database: connections that read, transactions that write, and errors we know.
+
+SQLite (WAL) has one writer at a time: writers of this process queue at a lock and begin with
+`BEGIN IMMEDIATE`, so that nobody is told "database is locked". PostgreSQL does its own queueing.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import asyncpg  # pyright: ignore[reportMissingTypeStubs]
+from sqlalchemy import Connection, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    ProgrammingError,
+)
+from sqlalchemy.exc import (
+    TimeoutError as PoolTimeout,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from rag.errors import ConfigurationError, StorageUnavailable
+from rag.storage.tables import Base
+
+_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+    "postgresql+asyncpg": "postgresql+asyncpg",
+}
+_OUR_OWN_FAULT = (IntegrityError, ProgrammingError, DataError)
+_WRITES = "rag_writes"
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One database, used from one event loop. Made by `open_database`.
+
+    Errors of both methods: `StorageUnavailable` when the database does not answer, is full or
+    gave a transaction up; a broken constraint stays SQLAlchemy's `IntegrityError`.
+    """
+
+    engine: AsyncEngine
+    dialect: Literal["sqlite", "postgresql"]
+    turn: AbstractAsyncContextManager[object]
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncGenerator[AsyncConnection]:
+        """A connection for queries. Each query sees the last committed state."""
+        with _translated():
+            async with self.engine.connect() as connection:
+                if self.dialect == "postgresql":
+                    await connection.execution_options(isolation_level="AUTOCOMMIT")
+                yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncGenerator[AsyncConnection]:
+        """A transaction: committed when the block ends, undone when it raises. Keep it short."""
+        with _translated():
+            async with self.turn, self.engine.connect() as connection:
+                await connection.execution_options(**{_WRITES: True})
+                async with connection.begin():
+                    yield connection
+
+
+@asynccontextmanager
+async def open_database(url: str, *, pool_size: int = 8) -> AsyncGenerator[Database]:
+    """The database at `url` (`sqlite:///path` or `postgresql://…`), closed when the block ends.
+
+    It makes no tables: `api.migrations.migrate` does. Raises `ConfigurationError` for a URL of
+    another kind, and `StorageUnavailable` where a SQLite file's folder cannot be made.
+    """
+    address = _address(url)
+    if address.get_backend_name() == "sqlite":
+        database = Database(_sqlite_engine(address, pool_size), "sqlite", asyncio.Lock())
+    else:
+        engine = create_async_engine(
+            address,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_pre_ping=True,
+            hide_parameters=True,
+        )
+        database = Database(engine, "postgresql", nullcontext())
+    try:
+        yield database
+    finally:
+        await database.engine.dispose()
+
+
+def insert_into(database: Database, row: type[Base]) -> sqlite.Insert | postgresql.Insert:
+    """An insert that knows `on_conflict_do_…`, in the database's own dialect."""
+    return sqlite.insert(row) if database.dialect == "sqlite" else postgresql.insert(row)
+
+
+def default_database_url(data_dir: Path) -> str:
+    """The SQLite file of a data directory."""
+    return f"sqlite+aiosqlite:///{data_dir / 'rag.db'}"
+
+
+def _address(url: str) -> URL:
+    try:
+        address = make_url(url)
+        return address.set(drivername=_DRIVERS[address.drivername])
+    except (ArgumentError, KeyError, NoSuchModuleError):
+        # The URL may hold a password: it is not repeated, nor is the library's message.
+        raise ConfigurationError(
+            "the database URL must start with sqlite:/// or postgresql://"
+        ) from None
+
+
+def _sqlite_engine(address: URL, pool_size: int) -> AsyncEngine:
+    if not address.database or address.database == ":memory:":
+        raise ConfigurationError("a SQLite database needs a file")
+    try:
+        Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageUnavailable(f"the database's folder cannot be made: {error}") from error
+    engine = create_async_engine(
+        address,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        hide_parameters=True,
+        connect_args={"timeout": 60.0},
+    )
+
+    def set_up(connection: Any, _record: object) -> None:
+        # Transactions are begun by us, below, and not by the driver's guess.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "cache_size = -65536",
+            "mmap_size = 268435456",
+            "temp_store = MEMORY",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    def begin(connection: Connection) -> None:
+        # A reader begins nothing: each of its queries is a transaction of its own.
+        if connection.get_execution_options().get(_WRITES):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    event.listen(engine.sync_engine, "connect", set_up)
+    event.listen(engine.sync_engine, "begin", begin)
+    return engine
+
+
+class _translated:  # noqa: N801 - reads as a word in a `with`
+    """A library's errors stop here."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, _OUR_OWN_FAULT):
+            return
+        if isinstance(error, DBAPIError):
+            raise StorageUnavailable(f"the database failed: {_first_line(error.orig)}") from error
+        if isinstance(error, PoolTimeout):
+            raise StorageUnavailable("no database connection became free") from error
+        if isinstance(error, OSError | asyncpg.PostgresError | asyncpg.InterfaceError):
+            raise StorageUnavailable(
+                f"the database does not answer: {_first_line(error)}"
+            ) from error
+
+
+def _first_line(error: BaseException | None) -> str:
+    return str(error).partition("\n")[0]

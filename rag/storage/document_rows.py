@@ -1,0 +1,311 @@
+"""Documents and chunks as rows: the turning of one into the other, and the writes they share."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rag.access import AccessList, TenantId
+from rag.errors import TransientError
+from rag.storage.database import Database, insert_into
+from rag.storage.records import (
+    Digest,
+    DocumentState,
+    NewChunk,
+    NewVersion,
+    StoredDocument,
+    access_of_json,
+    fingerprint_of,
+    json_of_access,
+)
+from rag.storage.tables import (
+    DENIED,
+    ChunkRow,
+    DocumentReaderRow,
+    DocumentRow,
+    MetadataFieldRow,
+    TokenVectorsRow,
+    storable,
+)
+from rag.types import (
+    Chunk,
+    ChunkId,
+    DocumentId,
+    DocumentRef,
+    Metadata,
+    SourceId,
+    TokenVectors,
+    VersionId,
+)
+
+_AT_ONCE = 500
+
+
+class Overtaken(TransientError):  # noqa: N818 - an outcome with a name, like those in errors.py
+    """Another ingest of the same document wrote first. The next attempt sees what it wrote."""
+
+
+COLUMNS = (
+    DocumentRow.id,
+    DocumentRow.tenant,
+    DocumentRow.source,
+    DocumentRow.uri,
+    DocumentRow.title,
+    DocumentRow.state,
+    DocumentRow.generation,
+    DocumentRow.settled,
+    DocumentRow.version,
+    DocumentRow.revision,
+    DocumentRow.access_fingerprint,
+    DocumentRow.access,
+    DocumentRow.acl_as_of,
+    DocumentRow.fields,
+    DocumentRow.source_fields,
+    DocumentRow.parsed_fields,
+    DocumentRow.content_hash,
+    DocumentRow.parser,
+    DocumentRow.chunker,
+    DocumentRow.embedder,
+    DocumentRow.original,
+    DocumentRow.media_type,
+    DocumentRow.size,
+    DocumentRow.supersedes,
+    DocumentRow.warnings,
+    DocumentRow.error_class,
+    DocumentRow.error,
+    DocumentRow.indexed_at,
+    DocumentRow.updated_at,
+)
+
+
+def document_of(row: Any) -> StoredDocument:
+    return StoredDocument(
+        ref=DocumentRef(
+            DocumentId(row.id), TenantId(row.tenant), SourceId(row.source), row.uri, row.title
+        ),
+        state=DocumentState(row.state),
+        generation=row.generation,
+        settled=row.settled,
+        version=VersionId(row.version) if row.version else None,
+        revision=row.revision,
+        access_fingerprint=row.access_fingerprint,
+        access=access_of_json(row.access),
+        acl_as_of=row.acl_as_of,
+        metadata=row.fields,
+        source_metadata=row.source_fields,
+        parsed_metadata=row.parsed_fields,
+        content_hash=row.content_hash,
+        parser=row.parser,
+        chunker=row.chunker,
+        embedder=row.embedder,
+        original=Digest(row.original) if row.original else None,
+        media_type=row.media_type,
+        size=row.size,
+        supersedes=DocumentId(row.supersedes) if row.supersedes else None,
+        warnings=tuple(row.warnings),
+        error_class=row.error_class,
+        error=row.error,
+        indexed_at=row.indexed_at,
+        updated_at=row.updated_at,
+    )
+
+
+def values_of_begun(ref: DocumentRef, access: AccessList, moment: datetime) -> dict[str, Any]:
+    """A document of which nothing is known yet but where it is and who may read it."""
+    return {
+        "id": ref.id,
+        "tenant": ref.tenant,
+        "source": ref.source,
+        "uri": ref.uri,
+        "title": ref.title,
+        "revision": "",
+        "access_fingerprint": "",
+        "version": None,
+        "state": DocumentState.NEW.value,
+        "generation": 1,
+        "settled": False,
+        "access": json_of_access(access),
+        "acl_as_of": moment,
+        "fields": {},
+        "source_fields": {},
+        "parsed_fields": {},
+        "warnings": [],
+        "error_class": None,
+        "error": None,
+        "updated_at": moment,
+    }
+
+
+def values_of_version(new: NewVersion, moment: datetime) -> dict[str, Any]:
+    return {
+        "title": new.ref.title,
+        "revision": new.revision,
+        "access_fingerprint": new.access_fingerprint,
+        "version": new.version,
+        "state": DocumentState.ACTIVE.value,
+        "access": json_of_access(new.access),
+        "acl_as_of": moment,
+        "source_fields": dict(new.source_metadata),
+        "parsed_fields": dict(new.parsed_metadata),
+        "content_hash": new.content_hash,
+        "parser": new.parser,
+        "chunker": new.chunker,
+        "embedder": new.embedder,
+        "original": new.original,
+        "media_type": new.media_type,
+        "size": new.size,
+        "supersedes": new.supersedes,
+        "warnings": list(new.warnings),
+        "error_class": None,
+        "error": None,
+        "indexed_at": moment,
+        "updated_at": moment,
+    } | values_of_metadata(new.metadata)
+
+
+def values_of_metadata(metadata: Metadata) -> dict[str, Any]:
+    kind, language = metadata.get("document_type"), metadata.get("language")
+    return {
+        "fields": dict(metadata),
+        "document_type": None if kind is None else str(kind),
+        "language": None if language is None else str(language),
+    }
+
+
+VALUES_OF_DELETED: dict[str, Any] = {
+    "state": DocumentState.DELETED.value,
+    "version": None,
+    "settled": False,
+    "generation": DocumentRow.generation + 1,
+    "original": None,
+    "supersedes": None,
+    "title": "",
+    "document_type": None,
+    "language": None,
+    "content_hash": None,
+    "fields": {},
+    "source_fields": {},
+    "parsed_fields": {},
+    "warnings": [],
+    "error_class": None,
+    "error": None,
+}
+"""A tombstone keeps where the document was, and nothing that it said."""
+
+
+async def write_document(
+    connection: AsyncConnection, document: DocumentId, generation: int, values: dict[str, Any]
+) -> None:
+    """Raises `Overtaken` unless the document is still of `generation`."""
+    statement = (
+        update(DocumentRow)
+        .where(DocumentRow.id == document, DocumentRow.generation == generation)
+        .values(generation=generation, **values)
+    )
+    if (await connection.execute(statement)).rowcount == 0:
+        raise Overtaken("another ingest of this document came first")
+
+
+async def replace_readers(
+    connection: AsyncConnection, document: DocumentId, access: AccessList
+) -> None:
+    await connection.execute(
+        delete(DocumentReaderRow).where(DocumentReaderRow.document == document)
+    )
+    clauses = [*enumerate(access.clauses), (DENIED, access.denied)]
+    rows = [
+        {"document": document, "clause": number, "principal": principal}
+        for number, clause in clauses
+        for principal in sorted(clause)
+    ]
+    if rows:
+        await connection.execute(insert(DocumentReaderRow), rows)
+
+
+async def note_fields(
+    connection: AsyncConnection, database: Database, tenant: TenantId, metadata: Metadata
+) -> None:
+    # In one order everywhere, so that two documents cannot wait on each other.
+    rows = [{"tenant": tenant, "name": name} for name in sorted(metadata)]
+    if rows:
+        statement = insert_into(database, MetadataFieldRow).on_conflict_do_nothing()
+        await connection.execute(statement, rows)
+
+
+async def lock_original(connection: AsyncConnection, database: Database, digest: Digest) -> None:
+    """Nobody else decides about these bytes until the transaction ends.
+
+    SQLite has one writer at a time as it is.
+    """
+    if database.dialect == "postgresql":
+        statement = text("SELECT pg_advisory_xact_lock(hashtextextended(:digest, 0))")
+        await connection.execute(statement, {"digest": digest})
+
+
+# --- chunks ------------------------------------------------------------------------------------
+
+
+async def held_chunks(connection: AsyncConnection, document: DocumentId) -> set[ChunkId]:
+    rows = await connection.execute(select(ChunkRow.id).where(ChunkRow.document == document))
+    return {ChunkId(row.id) for row in rows}
+
+
+async def delete_chunks(connection: AsyncConnection, chunks: Collection[ChunkId]) -> None:
+    ordered = sorted(chunks)
+    for start in range(0, len(ordered), _AT_ONCE):
+        some = ordered[start : start + _AT_ONCE]
+        await connection.execute(delete(ChunkRow).where(ChunkRow.id.in_(some)))
+
+
+async def write_chunks(
+    connection: AsyncConnection, database: Database, chunks: Sequence[Chunk]
+) -> None:
+    """Insert `chunks`, or give those that are there their new place and version."""
+    if not chunks:
+        return
+    new = insert_into(database, ChunkRow)
+    rows = [_row_of_chunk(chunk) for chunk in chunks]
+    changing = [name for name in rows[0] if name not in {"id", "tenant", "document"}]
+    statement = new.on_conflict_do_update(
+        index_elements=["id"], set_={name: new.excluded[name] for name in changing}
+    )
+    await connection.execute(statement, rows)
+
+
+async def write_token_vectors(
+    connection: AsyncConnection, database: Database, chunks: Sequence[NewChunk]
+) -> None:
+    rows = [
+        _row_of_tokens(each.chunk.id, each.tokens) for each in chunks if each.tokens is not None
+    ]
+    if not rows:
+        return
+    new = insert_into(database, TokenVectorsRow)
+    statement = new.on_conflict_do_update(
+        index_elements=["chunk"],
+        set_={name: new.excluded[name] for name in ("dimensions", "vectors")},
+    )
+    await connection.execute(statement, rows)
+
+
+def _row_of_chunk(chunk: Chunk) -> dict[str, Any]:
+    return {
+        "id": chunk.id,
+        "tenant": chunk.document.tenant,
+        "document": chunk.document.id,
+        "version": chunk.version,
+        "ordinal": chunk.ordinal,
+        "text": chunk.text,
+        "heading_path": [storable(heading) for heading in chunk.heading_path],
+        "kind": chunk.kind,
+        "span_start": chunk.span.start,
+        "span_end": chunk.span.end,
+        "page": chunk.page,
+        "embedded_hash": fingerprint_of(chunk.embedded_text),
+    }
+
+
+def _row_of_tokens(chunk: ChunkId, tokens: TokenVectors) -> dict[str, Any]:
+    return {"chunk": chunk, "dimensions": tokens.shape[1], "vectors": tokens.tobytes()}

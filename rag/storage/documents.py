@@ -1,0 +1,326 @@
+"""The ledger of documents: what each one is, who may read it, and which version is shown.
+
+Writing a document is optimistic: `begin` hands out a generation, every later write names it, and
+a write whose generation was overtaken raises `Overtaken` and changes nothing.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import delete, exists, func, select, update
+
+from rag.access import AccessList, AccessScope, TenantId
+from rag.errors import NotFound
+from rag.storage.database import Database, insert_into
+from rag.storage.document_rows import (
+    COLUMNS,
+    VALUES_OF_DELETED,
+    Overtaken,
+    delete_chunks,
+    document_of,
+    held_chunks,
+    lock_original,
+    note_fields,
+    replace_readers,
+    values_of_begun,
+    values_of_metadata,
+    values_of_version,
+    write_chunks,
+    write_document,
+    write_token_vectors,
+)
+from rag.storage.records import (
+    Digest,
+    DocumentState,
+    NewChunk,
+    NewVersion,
+    ReadableDocument,
+    SeenAs,
+    StoredDocument,
+    access_of_json,
+    json_of_access,
+)
+from rag.storage.tables import ChunkRow, DocumentReaderRow, DocumentRow, JobRow
+from rag.types import Chunk, ChunkId, DocumentId, DocumentRef, Metadata, SourceId
+
+__all__ = ["Documents", "Overtaken"]
+
+_JOB_IS_LIVE = JobRow.state.in_(("queued", "waiting", "running"))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """Errors: `StorageUnavailable`, and `Overtaken` where a generation is named."""
+
+    database: Database
+    clock: Callable[[], datetime] = _now
+
+    # --- reads of the ingest side: no scope, nothing of it is for readers ---------------------------
+
+    async def find(self, tenant: TenantId, document: DocumentId) -> StoredDocument | None:
+        statement = select(*COLUMNS).where(DocumentRow.id == document, DocumentRow.tenant == tenant)
+        async with self.database.reading() as connection:
+            row = (await connection.execute(statement)).one_or_none()
+        return None if row is None else document_of(row)
+
+    async def listed(
+        self,
+        tenant: TenantId,
+        *,
+        source: SourceId | None = None,
+        states: Sequence[DocumentState] = (DocumentState.ACTIVE, DocumentState.FAILED),
+        limit: int = 100,
+        after: DocumentId | None = None,
+    ) -> list[StoredDocument]:
+        """For administrators: in the order of ids, from the one after `after`."""
+        statement = (
+            select(*COLUMNS)
+            .where(
+                DocumentRow.tenant == tenant,
+                DocumentRow.state.in_([state.value for state in states]),
+            )
+            .order_by(DocumentRow.id)
+            .limit(limit)
+        )
+        if source is not None:
+            statement = statement.where(DocumentRow.source == source)
+        if after is not None:
+            statement = statement.where(DocumentRow.id > after)
+        async with self.database.reading() as connection:
+            return [document_of(row) for row in await connection.execute(statement)]
+
+    async def snapshot(self, tenant: TenantId, source: SourceId) -> Mapping[str, SeenAs]:
+        """URI to what was last taken in of it: alive documents, and those that cannot be read."""
+        statement = select(
+            DocumentRow.uri, DocumentRow.revision, DocumentRow.access_fingerprint
+        ).where(
+            DocumentRow.tenant == tenant,
+            DocumentRow.source == source,
+            DocumentRow.state.in_((DocumentState.ACTIVE.value, DocumentState.FAILED.value)),
+        )
+        async with self.database.reading() as connection:
+            rows = await connection.execute(statement)
+            return {row.uri: SeenAs(row.revision, row.access_fingerprint) for row in rows}
+
+    async def unsettled(self, tenant: TenantId, source: SourceId) -> list[str]:
+        """URIs of documents whose index entries may be off and that no job is about to mend."""
+        job = exists().where(JobRow.subject == DocumentRow.id, _JOB_IS_LIVE)
+        statement = select(DocumentRow.uri).where(
+            DocumentRow.tenant == tenant,
+            DocumentRow.source == source,
+            DocumentRow.settled.is_(False),
+            ~job,
+        )
+        async with self.database.reading() as connection:
+            return [row.uri for row in await connection.execute(statement)]
+
+    async def held(self, document: DocumentId) -> set[ChunkId]:
+        """Chunks that the ledger holds of any version: the index holds each of them too."""
+        async with self.database.reading() as connection:
+            return await held_chunks(connection, document)
+
+    async def chunks(self, tenant: TenantId, document: DocumentId) -> list[ChunkId]:
+        """The chunks of the current version in their order."""
+        statement = (
+            select(ChunkRow.id)
+            .join(
+                DocumentRow,
+                (DocumentRow.id == ChunkRow.document) & (DocumentRow.version == ChunkRow.version),
+            )
+            .where(DocumentRow.id == document, DocumentRow.tenant == tenant)
+            .order_by(ChunkRow.ordinal)
+        )
+        async with self.database.reading() as connection:
+            return [ChunkId(row.id) for row in await connection.execute(statement)]
+
+    # --- reads for people ---------------------------------------------------------------------------
+
+    async def readable(self, document: DocumentId, *, scope: AccessScope) -> ReadableDocument:
+        """Raises `NotFound`, whether it is not there or not for this scope."""
+        chunks = (
+            select(func.count())
+            .where(ChunkRow.document == DocumentRow.id, ChunkRow.version == DocumentRow.version)
+            .scalar_subquery()
+        )
+        alive = DocumentRow.state == DocumentState.ACTIVE.value
+        one = select(*COLUMNS, chunks.label("chunks")).where(
+            DocumentRow.id == document, DocumentRow.tenant == scope.tenant, alive
+        )
+        newer = select(DocumentRow.id, DocumentRow.access).where(
+            DocumentRow.supersedes == document, DocumentRow.tenant == scope.tenant, alive
+        )
+        async with self.database.reading() as connection:
+            row = (await connection.execute(one)).one_or_none()
+            if row is None:
+                raise NotFound("there is no such document")
+            found = document_of(row)
+            if not scope.admits(found.ref.tenant, found.access) or found.version is None:
+                raise NotFound("there is no such document")
+            replaced_by = [
+                DocumentId(each.id)
+                for each in await connection.execute(newer)
+                if scope.admits(scope.tenant, access_of_json(each.access))
+            ]
+        return ReadableDocument(
+            ref=found.ref,
+            version=found.version,
+            metadata=found.metadata,
+            acl_as_of=found.acl_as_of,
+            original=found.original,
+            media_type=found.media_type,
+            size=found.size,
+            chunks=row.chunks,
+            superseded_by=min(replaced_by, default=None),
+            indexed_at=found.indexed_at,
+        )
+
+    # --- writes, in the order in which an ingest makes them -----------------------------------------
+
+    async def begin(self, ref: DocumentRef, *, access: AccessList) -> StoredDocument:
+        """Take the document in hand: what is known of it, marked as unsettled.
+
+        One that was not there, or was deleted, is `NEW` under `access` and shown to nobody.
+        """
+        fresh = values_of_begun(ref, access, self.clock())
+        this = DocumentRow.id == ref.id
+        statement = insert_into(self.database, DocumentRow).on_conflict_do_update(
+            index_elements=["id"],
+            set_={"generation": DocumentRow.generation + 1, "settled": False},
+        )
+        again = {name: value for name, value in fresh.items() if name != "generation"}
+        was_deleted = DocumentRow.state == DocumentState.DELETED.value
+        async with self.database.writing() as connection:
+            await connection.execute(statement, fresh)
+            await connection.execute(update(DocumentRow).where(this, was_deleted).values(**again))
+            return document_of((await connection.execute(select(*COLUMNS).where(this))).one())
+
+    async def describe(
+        self,
+        tenant: TenantId,
+        document: DocumentId,
+        *,
+        generation: int,
+        access: AccessList,
+        source_metadata: Metadata | None = None,
+        metadata: Metadata | None = None,
+        access_fingerprint: str | None = None,
+        revision: str | None = None,
+    ) -> None:
+        """Who may read it, and what is said of it; from now on, for every reader.
+
+        What is None stays as it was.
+        """
+        values: dict[str, Any] = {
+            "access": json_of_access(access),
+            "acl_as_of": self.clock(),
+            "updated_at": self.clock(),
+        }
+        if source_metadata is not None:
+            values["source_fields"] = dict(source_metadata)
+        if metadata is not None:
+            values |= values_of_metadata(metadata)
+        if access_fingerprint is not None:
+            values["access_fingerprint"] = access_fingerprint
+        if revision is not None:
+            values["revision"] = revision
+        async with self.database.writing() as connection:
+            await write_document(connection, document, generation, values)
+            await replace_readers(connection, document, access)
+            if metadata is not None:
+                await note_fields(connection, self.database, tenant, metadata)
+
+    async def stage(self, chunks: Sequence[NewChunk], *, generation: int) -> None:
+        """Hold chunks of a version that is still being embedded; no reader sees them."""
+        if not chunks:
+            return
+        async with self.database.writing() as connection:
+            await write_document(connection, chunks[0].chunk.document.id, generation, {})
+            await write_chunks(connection, self.database, [each.chunk for each in chunks])
+            await write_token_vectors(connection, self.database, chunks)
+
+    async def switch(
+        self,
+        new: NewVersion,
+        chunks: Sequence[Chunk],
+        *,
+        fresh: Sequence[NewChunk],
+        generation: int,
+    ) -> set[ChunkId]:
+        """Show the new version instead of the old, in one transaction; the chunks that are gone.
+
+        `chunks` is the whole version; `fresh` those of it that were not held before.
+        """
+        document = new.ref.id
+        values = values_of_version(new, self.clock())
+        async with self.database.writing() as connection:
+            await lock_original(connection, self.database, new.original)
+            await write_document(connection, document, generation, values)
+            before = await held_chunks(connection, document)
+            gone = before - {chunk.id for chunk in chunks}
+            await delete_chunks(connection, gone)
+            await write_chunks(connection, self.database, chunks)
+            await write_token_vectors(connection, self.database, fresh)
+            await replace_readers(connection, document, new.access)
+            await note_fields(connection, self.database, new.ref.tenant, new.metadata)
+        return gone
+
+    async def settle(self, document: DocumentId, *, generation: int) -> None:
+        """The index now holds what the ledger holds, and no more."""
+        async with self.database.writing() as connection:
+            await write_document(connection, document, generation, {"settled": True})
+
+    async def fail(
+        self,
+        document: DocumentId,
+        *,
+        generation: int,
+        seen: SeenAs,
+        error: BaseException,
+    ) -> None:
+        """Record why the content cannot be taken in. A version that was good stays shown."""
+        values: dict[str, Any] = {
+            "revision": seen.revision,
+            "access_fingerprint": seen.access,
+            "error_class": type(error).__name__,
+            "error": str(error) or type(error).__name__,
+            "updated_at": self.clock(),
+        }
+        async with self.database.writing() as connection:
+            await write_document(connection, document, generation, values)
+            await connection.execute(
+                update(DocumentRow)
+                .where(DocumentRow.id == document, DocumentRow.version.is_(None))
+                .values(state=DocumentState.FAILED.value)
+            )
+
+    async def tombstone(self, tenant: TenantId, document: DocumentId) -> StoredDocument | None:
+        """Show the document to nobody from now on; as it was before, or None if it never was."""
+        known = await self.find(tenant, document)
+        if known is None:
+            return None
+        this = DocumentRow.id == document
+        async with self.database.writing() as connection:
+            values = VALUES_OF_DELETED | {"updated_at": self.clock()}
+            await connection.execute(update(DocumentRow).where(this).values(**values))
+            await connection.execute(delete(ChunkRow).where(ChunkRow.document == document))
+            await connection.execute(
+                delete(DocumentReaderRow).where(DocumentReaderRow.document == document)
+            )
+            generation = select(DocumentRow.generation).where(this)
+            return replace(known, generation=(await connection.execute(generation)).scalar_one())
+
+    @asynccontextmanager
+    async def unreferenced(self, digest: Digest) -> AsyncGenerator[bool]:
+        """Whether no document and no job needs these bytes; that holds until the block ends."""
+        by_document = exists().where(DocumentRow.original == digest)
+        by_job = exists().where(JobRow.original == digest, _JOB_IS_LIVE)
+        async with self.database.writing() as connection:
+            await lock_original(connection, self.database, digest)
+            yield not (await connection.execute(select(by_document | by_job))).scalar_one()

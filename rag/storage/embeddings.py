@@ -1,0 +1,172 @@
+"""Embeddings that were paid for once: an `Embedder` that looks before it computes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from sqlalchemy import delete, func, select, update
+
+from rag.access import TenantId
+from rag.protocols import Embedder
+from rag.storage.database import Database, insert_into
+from rag.storage.records import fingerprint_of
+from rag.storage.tables import CachedEmbeddingRow
+from rag.types import Embedding
+
+_LOOKED_UP_AT_ONCE = 500
+_USED_PRECISION = timedelta(hours=1)
+"""How stale `used_at` may be: a hit is a read, and seldom worth a write."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingCache:
+    """Embeddings by fingerprint, a tenant's own. Errors: `StorageUnavailable`.
+
+    Holds `max_entries` of all tenants together, give or take a tenth; those unused for longest
+    make room.
+    """
+
+    database: Database
+    max_entries: int = 200_000
+    clock: Callable[[], datetime] = _now
+    _since_trim: list[int] = field(default_factory=lambda: [0], repr=False)
+
+    async def find(self, tenant: TenantId, fingerprints: Sequence[str]) -> Mapping[str, Embedding]:
+        found: dict[str, Embedding] = {}
+        stale: list[str] = []
+        fresh_from = self.clock() - _USED_PRECISION
+        async with self.database.reading() as connection:
+            for start in range(0, len(fingerprints), _LOOKED_UP_AT_ONCE):
+                some = fingerprints[start : start + _LOOKED_UP_AT_ONCE]
+                for row in await connection.execute(
+                    select(
+                        CachedEmbeddingRow.fingerprint,
+                        CachedEmbeddingRow.vector,
+                        CachedEmbeddingRow.token_dimensions,
+                        CachedEmbeddingRow.tokens,
+                        CachedEmbeddingRow.used_at,
+                    ).where(
+                        CachedEmbeddingRow.tenant == tenant,
+                        CachedEmbeddingRow.fingerprint.in_(some),
+                    )
+                ):
+                    found[row.fingerprint] = _embedding_of(
+                        row.vector, row.token_dimensions, row.tokens
+                    )
+                    if row.used_at < fresh_from:
+                        stale.append(row.fingerprint)
+        if stale:
+            await self._touch(tenant, stale)
+        return found
+
+    async def store(self, tenant: TenantId, embeddings: Mapping[str, Embedding]) -> None:
+        if not embeddings:
+            return
+        moment = self.clock()
+        rows = [
+            {
+                "fingerprint": fingerprint,
+                "tenant": tenant,
+                "vector": embedding.vector.astype(np.float32).tobytes(),
+                "token_dimensions": None if tokens is None else tokens.shape[1],
+                "tokens": None if tokens is None else tokens.tobytes(),
+                "used_at": moment,
+            }
+            for fingerprint, embedding in sorted(embeddings.items())
+            for tokens in (embedding.tokens,)
+        ]
+        async with self.database.writing() as connection:
+            statement = insert_into(self.database, CachedEmbeddingRow).on_conflict_do_nothing()
+            await connection.execute(statement, rows)
+        self._since_trim[0] += len(rows)
+        if self._since_trim[0] * 10 > self.max_entries:
+            self._since_trim[0] = 0
+            await self.trim()
+
+    async def trim(self) -> int:
+        """Forget what is over the bound; the number of entries forgotten."""
+        async with self.database.reading() as connection:
+            held = (
+                await connection.execute(select(func.count(CachedEmbeddingRow.tenant)))
+            ).scalar_one()
+        if held <= self.max_entries:
+            return 0
+        oldest = (
+            select(CachedEmbeddingRow.fingerprint, CachedEmbeddingRow.tenant)
+            .order_by(CachedEmbeddingRow.used_at)
+            .limit(held - self.max_entries)
+        )
+        async with self.database.writing() as connection:
+            rows = [
+                {"gone": row.fingerprint, "of": row.tenant}
+                for row in await connection.execute(oldest)
+            ]
+            for row in rows:
+                await connection.execute(
+                    delete(CachedEmbeddingRow).where(
+                        CachedEmbeddingRow.fingerprint == row["gone"],
+                        CachedEmbeddingRow.tenant == row["of"],
+                    )
+                )
+        return len(rows)
+
+    async def _touch(self, tenant: TenantId, fingerprints: Sequence[str]) -> None:
+        async with self.database.writing() as connection:
+            await connection.execute(
+                update(CachedEmbeddingRow)
+                .where(
+                    CachedEmbeddingRow.tenant == tenant,
+                    CachedEmbeddingRow.fingerprint.in_(fingerprints),
+                )
+                .values(used_at=self.clock())
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class CachedEmbedder:
+    """An `Embedder` that embeds a document's text once for each tenant. Queries pass through."""
+
+    embedder: Embedder
+    cache: EmbeddingCache
+    tenant: TenantId
+
+    @property
+    def name(self) -> str:
+        return self.embedder.name
+
+    @property
+    def dimensions(self) -> int:
+        return self.embedder.dimensions
+
+    @property
+    def max_tokens(self) -> int:
+        return self.embedder.max_tokens
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return self.embedder.count_tokens(texts)
+
+    async def embed_query(self, text: str) -> Embedding:
+        return await self.embedder.embed_query(text)
+
+    async def embed_documents(self, texts: Sequence[str]) -> list[Embedding]:
+        keys = [fingerprint_of(self.name, text) for text in texts]
+        known = await self.cache.find(self.tenant, list(dict.fromkeys(keys)))
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+        if not missing:
+            return [known[key] for key in keys]
+        made = await self.embedder.embed_documents(list(missing.values()))
+        fresh = dict(zip(missing, made, strict=True))
+        await self.cache.store(self.tenant, fresh)
+        return [fresh.get(key) or known[key] for key in keys]
+
+
+def _embedding_of(vector: bytes, token_dimensions: int | None, tokens: bytes | None) -> Embedding:
+    embedding = Embedding(np.frombuffer(vector, np.float32))
+    if tokens is None or token_dimensions is None:
+        return embedding
+    return replace(embedding, tokens=np.frombuffer(tokens, np.int8).reshape(-1, token_dimensions))

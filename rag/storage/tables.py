@@ -1,0 +1,320 @@
+"""The tables of the ledger, on SQLite and on PostgreSQL alike.
+
+Every row belongs to a tenant. Access lists, metadata and the like are JSON text; what a query
+must select by stands in a column or a table of its own.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+ID_LENGTH = 64
+NAME_LENGTH = 255
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware moment, kept in UTC; SQLite knows no time zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class SourceText(TypeDecorator[str]):
+    """Text that came from outside: NUL and lone surrogates, which PostgreSQL refuses, become
+    U+FFFD. The length in characters stays as it was, so that spans still fit."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        return None if value is None else storable(value)
+
+
+def storable(value: str) -> str:
+    """`value` as every database takes it, character for character."""
+    if "\0" not in value and value.isascii():
+        return value
+    value = value.replace("\0", "\ufffd")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in value)
+    return value
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it from the class
+        datetime: UtcDateTime,
+        Mapping[str, Any]: JSON,
+        list[Any]: JSON,
+        bytes: LargeBinary,
+    }
+
+
+class TenantRow(Base):
+    __tablename__ = "tenants"
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    created_at: Mapped[datetime]
+
+
+class SourceRow(Base):
+    """A registered connector. Its secrets are not in `settings`; those name where they are kept."""
+
+    __tablename__ = "sources"
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    tenant: Mapped[str] = mapped_column(ForeignKey("tenants.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    settings: Mapped[Mapping[str, Any]]
+    state: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime]
+    last_sync_at: Mapped[datetime | None]
+    last_sync_error: Mapped[str | None] = mapped_column(SourceText)
+    problems: Mapped[list[Any]]
+    """What the last sync could not read: `[{"uri": ..., "reason": ...}]`."""
+    batch: Mapped[str | None] = mapped_column(String(ID_LENGTH))
+    """The last sync. Its jobs carry the same mark, and they are its progress."""
+
+
+class DocumentRow(Base):
+    __tablename__ = "documents"
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    tenant: Mapped[str] = mapped_column(ForeignKey("tenants.id"), index=True)
+    source: Mapped[str] = mapped_column(ForeignKey("sources.id"), index=True)
+    uri: Mapped[str] = mapped_column(SourceText)
+    title: Mapped[str] = mapped_column(SourceText)
+    revision: Mapped[str] = mapped_column(SourceText)
+    access_fingerprint: Mapped[str] = mapped_column(SourceText)
+    version: Mapped[str | None] = mapped_column(String(ID_LENGTH))
+    """The version that readers see; null while there is none."""
+    state: Mapped[str] = mapped_column(String(16))
+    generation: Mapped[int]
+    """Counts writes: who writes on what he read before must find it unchanged."""
+    settled: Mapped[bool]
+    """Whether the index is known to hold what the ledger holds, and no more."""
+    access: Mapped[Mapping[str, Any]]
+    acl_as_of: Mapped[datetime]
+    fields: Mapped[Mapping[str, Any]]
+    """The metadata that is shown and filtered by: the source's over the parser's."""
+    source_fields: Mapped[Mapping[str, Any]]
+    parsed_fields: Mapped[Mapping[str, Any]]
+    document_type: Mapped[str | None] = mapped_column(SourceText)
+    language: Mapped[str | None] = mapped_column(SourceText)
+    content_hash: Mapped[str | None] = mapped_column(String(ID_LENGTH))
+    parser: Mapped[str | None] = mapped_column(Text)
+    chunker: Mapped[str | None] = mapped_column(Text)
+    embedder: Mapped[str | None] = mapped_column(Text)
+    original: Mapped[str | None] = mapped_column(String(ID_LENGTH), index=True)
+    """Digest of the bytes of `version`, as `Originals` knows them."""
+    media_type: Mapped[str | None] = mapped_column(SourceText)
+    size: Mapped[int | None] = mapped_column(BigInteger)
+    supersedes: Mapped[str | None] = mapped_column(String(ID_LENGTH), index=True)
+    """Id of the document that this one says it replaces."""
+    warnings: Mapped[list[Any]]
+    error_class: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    error: Mapped[str | None] = mapped_column(SourceText)
+    """Why the last ingest failed. A document may be alive in its last good version all the same."""
+    indexed_at: Mapped[datetime | None]
+    updated_at: Mapped[datetime]
+
+
+class DocumentReaderRow(Base):
+    """A document's access list flattened, for queries that ask who may read what."""
+
+    __tablename__ = "document_readers"
+
+    document: Mapped[str] = mapped_column(
+        ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True
+    )
+    clause: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """From 0; `DENIED` for those whom the list shuts out."""
+    principal: Mapped[str] = mapped_column(Text, primary_key=True, index=True)
+
+
+DENIED = -1
+
+
+class ChunkRow(Base):
+    """A chunk. Readers see it when its version is its document's."""
+
+    __tablename__ = "chunks"
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(ID_LENGTH))
+    document: Mapped[str] = mapped_column(ForeignKey("documents.id", ondelete="CASCADE"))
+    version: Mapped[str] = mapped_column(String(ID_LENGTH))
+    ordinal: Mapped[int]
+    text: Mapped[str] = mapped_column(SourceText)
+    heading_path: Mapped[list[Any]]
+    kind: Mapped[str] = mapped_column(String(16))
+    span_start: Mapped[int]
+    span_end: Mapped[int]
+    page: Mapped[int | None]
+    embedded_hash: Mapped[str] = mapped_column(String(ID_LENGTH))
+
+    __table_args__ = (Index("ix_chunks_document_ordinal", "document", "ordinal"),)
+
+
+class TokenVectorsRow(Base):
+    """A chunk's token vectors, int8, row by row."""
+
+    __tablename__ = "token_vectors"
+
+    chunk: Mapped[str] = mapped_column(
+        ForeignKey("chunks.id", ondelete="CASCADE"), primary_key=True
+    )
+    dimensions: Mapped[int]
+    vectors: Mapped[bytes]
+
+
+class CachedEmbeddingRow(Base):
+    """An embedding that was paid for once. Tenants share none: a hit would tell of a text."""
+
+    __tablename__ = "embedding_cache"
+
+    fingerprint: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    vector: Mapped[bytes]
+    token_dimensions: Mapped[int | None]
+    tokens: Mapped[bytes | None]
+    used_at: Mapped[datetime] = mapped_column(index=True)
+
+
+PENDING = text("state IN ('queued', 'waiting')")
+_RUNNING = text("state = 'running'")
+
+
+class JobRow(Base):
+    """A unit of work. Of one subject at most one job waits and at most one runs."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    tenant: Mapped[str] = mapped_column(ForeignKey("tenants.id"), index=True)
+    source: Mapped[str] = mapped_column(ForeignKey("sources.id"))
+    kind: Mapped[str] = mapped_column(String(32))
+    subject: Mapped[str] = mapped_column(String(ID_LENGTH))
+    """What it works on: a document's id, or the name of a whole-source job."""
+    uri: Mapped[str | None] = mapped_column(SourceText)
+    payload: Mapped[Mapping[str, Any]]
+    original: Mapped[str | None] = mapped_column(String(ID_LENGTH), index=True)
+    """Digest of bytes that the job was given, kept until it is over."""
+    batch: Mapped[str | None] = mapped_column(String(ID_LENGTH), index=True)
+    state: Mapped[str] = mapped_column(String(16))
+    priority: Mapped[int]
+    attempts: Mapped[int]
+    max_attempts: Mapped[int]
+    lease_owner: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    lease_until: Mapped[datetime | None]
+    not_before: Mapped[datetime]
+    error_class: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    error: Mapped[str | None] = mapped_column(SourceText)
+    outcome: Mapped[str | None] = mapped_column(SourceText)
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index(
+            "uq_jobs_pending",
+            "source",
+            "subject",
+            unique=True,
+            sqlite_where=PENDING,
+            postgresql_where=PENDING,
+        ),
+        Index(
+            "uq_jobs_running",
+            "source",
+            "subject",
+            unique=True,
+            sqlite_where=_RUNNING,
+            postgresql_where=_RUNNING,
+        ),
+        Index(
+            "ix_jobs_due",
+            "priority",
+            "created_at",
+            sqlite_where=PENDING,
+            postgresql_where=PENDING,
+        ),
+        Index("ix_jobs_state_lease_until", "state", "lease_until"),
+    )
+
+
+class ApiKeyRow(Base):
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    tenant: Mapped[str] = mapped_column(ForeignKey("tenants.id"), index=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    principal: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    groups: Mapped[list[Any]]
+    secret_hash: Mapped[str] = mapped_column(String(NAME_LENGTH), unique=True)
+    prefix: Mapped[str] = mapped_column(String(32))
+    """The first characters of the secret, by which a person knows the key again."""
+    permissions: Mapped[list[Any]]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+
+class MetadataFieldRow(Base):
+    """A metadata field that some document of the tenant has had: what a filter may name."""
+
+    __tablename__ = "metadata_fields"
+
+    tenant: Mapped[str] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
+
+
+class FeedbackRow(Base):
+    __tablename__ = "feedback"
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    tenant: Mapped[str] = mapped_column(ForeignKey("tenants.id"), index=True)
+    trace_id: Mapped[str] = mapped_column(String(NAME_LENGTH), index=True)
+    principal: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    rating: Mapped[str] = mapped_column(String(32))
+    comment: Mapped[str | None] = mapped_column(SourceText)
+    created_at: Mapped[datetime]
