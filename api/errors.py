@@ -145,9 +145,9 @@ def _invalid(error: RequestValidationError) -> str:
 
 
 def _place(location: tuple[int | str, ...]) -> str:
-    """`body.filters.date` as `filters.date`; pydantic's own steps through unions left out."""
-    parts = [str(part) for part in location if str(part) not in {"body", "query", "path"}]
-    return ".".join(part for part in parts if re.fullmatch(r"[\w-]{1,64}", part)) or "the body"
+    """`('body', 'filters', 'date')` as `filters.date`; what cannot be a name is left out."""
+    parts = [str(part) for part in location[1:] or location]
+    return ".".join(part for part in parts if re.fullmatch(r"[\w.-]{1,64}", part)) or "the body"
 
 
 def _message(entry: Mapping[str, Any]) -> str:

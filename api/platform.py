@@ -10,6 +10,7 @@ from rag.protocols import Embedder, Index, PassageStore
 from rag.retrieval import HybridRetriever
 from rag.storage.database import Database
 from rag.storage.documents import Documents
+from rag.storage.feedback import Feedback
 from rag.storage.jobs import Jobs
 from rag.storage.keys import Keys
 from rag.storage.originals import Originals
@@ -32,4 +33,5 @@ class Platform:
     embedder: Embedder
     retriever: HybridRetriever
     answerer: Answerer
+    feedback: Feedback
     dispatcher: Dispatcher

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Self, TypeVar
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import (
+    AfterValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -30,7 +31,8 @@ Fields = TypeVar("Fields", bound="PushedFields")
 MAX_READERS = 1_000
 MAX_FIELDS = 50
 FORM_FIELDS = ("uri", "title", "media_type", "readers", "denied", "metadata")
-URI = r"^(?!javascript:|data:|vbscript:)[a-z][a-z0-9+.-]*:[^\s\x00-\x1f\x7f]+$"
+URI = r"^[a-z][a-z0-9+.-]*:[^\s\x00-\x1f\x7f]+$"
+NOT_LINKS = ("javascript:", "data:", "vbscript:")
 
 MetadataText = Annotated[str, StringConstraints(max_length=1_000)]
 MetadataOut = Annotated[
@@ -39,12 +41,19 @@ MetadataOut = Annotated[
 Principals = Annotated[list[PrincipalText], Field(max_length=MAX_READERS)]
 
 
+def _is_no_script(uri: str) -> str:
+    """A URI is shown as a link: one that runs something is refused."""
+    if uri.startswith(NOT_LINKS):
+        raise ValueError(f"a document does not live at {uri.partition(':')[0]}:")
+    return uri
+
+
 class PushedFields(Schema):
     """What is said of a document, besides its bytes."""
 
-    uri: Annotated[str, StringConstraints(max_length=2_000, pattern=URI)] = Field(
-        description="Where it lives. Pushing the same URI again is a new version."
-    )
+    uri: Annotated[
+        str, StringConstraints(max_length=2_000, pattern=URI), AfterValidator(_is_no_script)
+    ] = Field(description="Where it lives. Pushing the same URI again is a new version.")
     title: ShortText = ""
     media_type: Annotated[str | None, StringConstraints(pattern=r"^[a-z0-9.+-]+/[a-z0-9.+-]+$")] = (
         None

@@ -8,11 +8,13 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     StrictBool,
     StrictFloat,
     StrictInt,
     StringConstraints,
+    Tag,
     model_validator,
 )
 
@@ -64,11 +66,32 @@ PrincipalText = Annotated[
 """`user:…`, `group:…`, `app:…` or `everyone`."""
 FieldName = Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]
 
+
+def _shape_of(sent: object) -> str:
+    match sent:
+        case dict():
+            return "range"
+        case list():
+            return "list"
+        case str():
+            return "text"
+        case bool():
+            return "truth"
+        case float():
+            return "number"
+        case _:
+            return "integer"
+
+
 Integer = Annotated[StrictInt, Field(ge=-(2**53), le=2**53)]
 Number = Annotated[StrictFloat, Field(allow_inf_nan=False)]
 FilterText = Annotated[str, StringConstraints(max_length=1_000)]
-Scalar = StrictBool | Integer | Number | FilterText
-Bound = Integer | Number | FilterText
+Bound = Annotated[
+    Annotated[Integer, Tag("integer")]
+    | Annotated[Number, Tag("number")]
+    | Annotated[FilterText, Tag("text")],
+    Discriminator(_shape_of),
+]
 
 
 class Schema(BaseModel):
@@ -97,7 +120,24 @@ class Range(Schema):
         return self.model_dump(exclude_none=True)
 
 
-Condition = Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=100)] | Range
+Scalar = Annotated[
+    Annotated[StrictBool, Tag("truth")]
+    | Annotated[Integer, Tag("integer")]
+    | Annotated[Number, Tag("number")]
+    | Annotated[FilterText, Tag("text")],
+    Discriminator(_shape_of),
+]
+Condition = Annotated[
+    Annotated[StrictBool, Tag("truth")]
+    | Annotated[Integer, Tag("integer")]
+    | Annotated[Number, Tag("number")]
+    | Annotated[FilterText, Tag("text")]
+    | Annotated[list[Scalar], Field(min_length=1, max_length=100), Tag("list")]
+    | Annotated[Range, Tag("range")],
+    Discriminator(_shape_of),
+]
+"""A value, a list of values of which one must match, or bounds. Told apart by their JSON type, so
+that a mistake is explained once."""
 FilterMap = Annotated[dict[FieldName, Condition], Field(max_length=20)]
 
 

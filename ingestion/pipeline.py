@@ -12,7 +12,6 @@ run ends where the first would have. Three rules make it so:
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 
 from connectors.protocols import (
     AccessChanged,
@@ -24,9 +23,18 @@ from connectors.protocols import (
     Seen,
     Upserted,
 )
+from ingestion.describing import (
+    document_of,
+    merged,
+    parsed_metadata_of,
+    ref_of,
+    superseded_by,
+    version_of,
+)
 from ingestion.ledger import DocumentLedger, OriginalStore
 from ingestion.locks import Locks
 from ingestion.narrowing import narrowed
+from ingestion.outcomes import AccessUpdated, Failed, Indexed, Outcome, Removed, Unchanged
 from ingestion.protocols import Chunker, ParsedDocument, Parser
 from rag.access import NOBODY, AccessList, TenantId
 from rag.errors import AccessUnknown, PermanentError, SourceGone
@@ -37,58 +45,18 @@ from rag.storage.records import (
     NewVersion,
     SeenAs,
     StoredDocument,
-    document_id_of,
-    fingerprint_of,
 )
 from rag.types import (
     Chunk,
     ChunkId,
     Document,
-    DocumentId,
     DocumentRef,
     Metadata,
-    SourceId,
     VersionId,
 )
 
 EMBEDDED_AT_ONCE = 256
 """Chunks of one document that are embedded, indexed and staged together: what memory must hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class Indexed:
-    """The document is shown in a new version of `chunks` chunks."""
-
-    chunks: int
-    embedded: int
-    kept: int
-    removed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Unchanged:
-    """What is shown is what the source has; nothing was embedded."""
-
-
-@dataclass(frozen=True, slots=True)
-class AccessUpdated:
-    """Other readers or other metadata, the same content; nothing was embedded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """The document is shown to nobody any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The content cannot be taken in, and trying again would not help. The ledger says why."""
-
-    reason: str
-    error_class: str
-
-
-Outcome = Indexed | Unchanged | AccessUpdated | Removed | Failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,16 +105,16 @@ class IngestPipeline:
 
         ref = replace(ref, title=resource.title)
         known = await self.documents.begin(ref, access=resource.access)
-        version = version_of(resource, self.parser, self.chunker)
+        version = await version_of(resource, self.parser, self.chunker)
         if not anew and self._shows(known, version):
             return await self._keep_content(known, resource)
         try:
             known = await self._close_to_the_newly_shut_out(known, resource)
             parsed = await self.parser.parse(resource)
+            document = document_of(ref, resource, parsed, version)
+            chunks = await self.chunker.chunk(document)
         except PermanentError as error:
             return await self._record_unreadable(known, resource.seen, error)
-        document = document_of(ref, resource, parsed, version)
-        chunks = await self.chunker.chunk(document)
         return await self._replace_content(known, document, chunks, resource, parsed, anew=anew)
 
     def _shows(self, known: StoredDocument, version: VersionId) -> bool:
@@ -305,21 +273,25 @@ class IngestPipeline:
     # --- changes that need no content -----------------------------------------------------------
 
     async def _change_access(self, ref: DocumentRef, change: AccessChanged) -> Outcome:
-        if await self.documents.find(ref.tenant, ref.id) is None:
-            # A snapshot had it, the ledger does not: the next sync lists it as new.
+        found = await self.documents.find(ref.tenant, ref.id)
+        if found is None or found.state is DocumentState.DELETED:
+            # It went after it was listed; if it comes back, it is listed as new.
             return Unchanged()
         known = await self.documents.begin(ref, access=change.access)
+        # Whoever was added may have been added because of a newer content that we cannot read.
+        stale = known.error is not None and known.state is DocumentState.ACTIVE
+        access = narrowed(known.access, change.access) if stale else change.access
         metadata = merged(known.parsed_metadata, change.metadata, ref.source)
         await self.documents.describe(
             ref.tenant,
             ref.id,
             generation=known.generation,
-            access=change.access,
+            access=access,
             source_metadata=change.metadata,
             metadata=metadata,
             access_fingerprint=change.seen.access,
         )
-        await self._describe_in_index(known, change.access, metadata)
+        await self._describe_in_index(known, access, metadata)
         await self._settle(known)
         return AccessUpdated()
 
@@ -353,49 +325,3 @@ class IngestPipeline:
         async with self.documents.unreferenced(known.original) as nobody_needs_it:
             if nobody_needs_it:
                 await self.originals.remove(known.original)
-
-
-def ref_of(tenant: TenantId, source: SourceId, uri: str, title: str = "") -> DocumentRef:
-    return DocumentRef(document_id_of(tenant, source, uri), tenant, source, uri, title)
-
-
-def version_of(resource: Resource, parser: Parser, chunker: Chunker) -> VersionId:
-    """Equal exactly when the same chunks come out of it."""
-    body = sha256(resource.body).hexdigest()
-    return VersionId(
-        fingerprint_of(body, resource.media_type, resource.title, parser.name, chunker.name)
-    )
-
-
-def document_of(
-    ref: DocumentRef, resource: Resource, parsed: ParsedDocument, version: VersionId
-) -> Document:
-    return Document(
-        ref=replace(ref, title=parsed.title),
-        version=version,
-        sections=parsed.sections,
-        access=resource.access,
-        metadata=merged(parsed_metadata_of(parsed), resource.metadata, ref.source),
-    )
-
-
-def parsed_metadata_of(parsed: ParsedDocument) -> Metadata:
-    """What the file says of itself, except where it claims a field that is ours to fill."""
-    return {name: value for name, value in parsed.metadata.items() if name not in OURS}
-
-
-OURS = frozenset({"source", "access_level", "department", "supersedes"})
-"""Fields that only a connector or the platform fills: a file must not pass itself off."""
-
-
-def merged(parsed: Metadata, from_source: Metadata, source: SourceId) -> Metadata:
-    """The connector's fields over the parser's: the source's owner knows better than the file."""
-    return {**parsed, **from_source, "source": source}
-
-
-def superseded_by(document: Document) -> DocumentId | None:
-    """The document that this one says it replaces: `supersedes` names its URI, same source."""
-    uri = document.metadata.get("supersedes")
-    if not isinstance(uri, str):
-        return None
-    return document_id_of(document.ref.tenant, document.ref.source, uri)

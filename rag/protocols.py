@@ -162,6 +162,8 @@ class Completion:
     model: str
     usage: Usage
     finish_reason: str
+    confidence: float | None = None
+    """0 to 1: how sure the model is that this answers the question, where it can tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,6 @@ from api.wiring import open_platform
 from rag.errors import ConfigurationError
 from rag.storage.keys import parse_token
 
-OPERATOR_KEY_FILE = "operator.key"
 ASSERTION_LIFETIME = timedelta(minutes=4)
 IN_PROCESS = "http://in-process"
 
@@ -76,7 +75,7 @@ class Api:
 @asynccontextmanager
 async def open_api(settings: Settings) -> AsyncGenerator[Api]:
     """The API over this data directory, wherever it is open. Waits for another running command."""
-    token = operator_token(settings.data_dir)
+    token = operator_token(settings)
     if settings.qdrant_url is not None:
         async with _in_process(settings, token) as api:
             yield api
@@ -113,23 +112,28 @@ async def _in_process(settings: Settings, token: str) -> AsyncGenerator[Api]:
             yield Api(http, token)
 
 
-def operator_token(data_dir: Path) -> str:
+def operator_key_file(settings: Settings) -> Path:
+    """Where `rag init` leaves the tenant's operator key, for its owner alone to read."""
+    return settings.data_dir / f"operator-{settings.tenant}.key"
+
+
+def operator_token(settings: Settings) -> str:
+    path = operator_key_file(settings)
     try:
-        return (data_dir / OPERATOR_KEY_FILE).read_text().strip()
+        return path.read_text().strip()
     except FileNotFoundError as error:
         raise ConfigurationError(
-            f"{data_dir} is not set up yet: run `rag init` first (or set RAG_DATA_DIR)"
+            f"{settings.data_dir} is not set up for the tenant {settings.tenant!r} yet: "
+            "run `rag init` first (RAG_DATA_DIR says where)"
         ) from error
     except OSError as error:
-        raise ConfigurationError(
-            f"{data_dir / OPERATOR_KEY_FILE} cannot be read: {error.strerror}"
-        ) from error
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _assertion(asker: Asker, token: str) -> str:
     parsed = parse_token(token)
     if parsed is None:
-        raise ConfigurationError(f"{OPERATOR_KEY_FILE} holds no key of this platform")
+        raise ConfigurationError("the operator key file holds no key of this platform")
     claims = {
         "sub": asker.user,
         "groups": list(asker.groups),

@@ -3,8 +3,10 @@
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from api.cli.client import Asker
+from api.settings import Settings, load_settings
 from rag.errors import InvalidRequest
 
 AsUser = Annotated[
@@ -21,9 +23,26 @@ FilterTexts = Annotated[
         metavar="K=V",
     ),
 ]
+Tenant = Annotated[str | None, typer.Option("--tenant", help="Unset: the default tenant.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 RANGES = {">=": "gte", "<=": "lte", ">": "gt", "<": "lt"}
+
+
+def settings_for(tenant: str | None) -> Settings:
+    """This process's settings, for `tenant` where one is named."""
+    settings = load_settings()
+    if tenant is None:
+        return settings
+    try:
+        return Settings.model_validate({**settings.model_dump(), "tenant": tenant})
+    except ValidationError as error:
+        raise InvalidRequest(f"{tenant!r} is no name for a tenant") from error
+
+
+def readers_of(text: str) -> list[str]:
+    """`group:finance,user:1042` as a list."""
+    return [reader.strip() for reader in text.split(",") if reader.strip()]
 
 
 def asker_of(user: str, groups: str) -> Asker:

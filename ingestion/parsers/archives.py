@@ -22,7 +22,7 @@ _RATIO_FREE_BYTES = 4 * MEBIBYTE
 _ENCRYPTED_FLAG = 0x1
 _CELL = re.compile(rb'<c\s[^>]*?\br="([A-Z]{1,3})(\d{1,7})"')
 _DOCTYPE = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)
-_JUNK_TITLE = re.compile(r"(?:PowerPoint Presentation|PowerPoint-Präsentation|Microsoft \w+ - .*|Document\d*|Untitled|Presentation\d*|Slide 1|.*\.(?:docx?|pptx?|xlsx?))", re.IGNORECASE)  # fmt: skip
+_JUNK_TITLE = re.compile(r"(?:PowerPoint Presentation|PowerPoint-Präsentation|Microsoft \w+ - .*|Document\d*|Untitled|\(?anonymous\)?|\(unspecified\)|Presentation\d*|Slide 1|.*\.(?:docx?|pptx?|xlsx?))", re.IGNORECASE)  # fmt: skip
 
 
 def check_archive(body: bytes, limits: Limits) -> frozenset[str]:
@@ -87,13 +87,18 @@ def core_properties(body: bytes) -> dict[str, MetadataValue]:
     found = {node.tag.rpartition("}")[2]: (node.text or "").strip() for node in root}
     properties: dict[str, MetadataValue] = {}
     title = " ".join(found.get("title", "").split())
-    if title and not _JUNK_TITLE.fullmatch(title):
+    if title and not is_junk_title(title):
         properties["title"] = title
     if author := found.get("creator", ""):
         properties["author"] = author
     if date := iso_date(found.get("modified", "")) or iso_date(found.get("created", "")):
         properties["date"] = date
     return properties
+
+
+def is_junk_title(title: str) -> bool:
+    """Whether `title` is what a program filled in rather than what a person called the document."""
+    return _JUNK_TITLE.fullmatch(title) is not None
 
 
 def _column(letters: bytes) -> int:

@@ -25,6 +25,8 @@ class GoldenCase:
     kind: str
     expected_documents: tuple[str, ...]
     """Paths below the corpus's `documents/`."""
+    alternative_documents: tuple[str, ...]
+    """Others that answer just as well: citing one is right, leaving it out too."""
     forbidden_documents: tuple[str, ...]
     answer_contains: tuple[str, ...]
     answer_excludes: tuple[str, ...]
@@ -118,7 +120,7 @@ def report_of(results: Sequence[GoldenResult]) -> dict[str, Any]:
 
     * recall@10: expected documents among those of the first ten hits, over all expected.
     * refusal precision, recall: refusals that were due over all refusals; over all that were due.
-    * citation precision: cited documents that were expected, over all cited in answers to
+    * citation precision: cited documents that were expected (or are as good), over all cited in answers to
       answerable questions; citation recall: expected documents that were cited, over all expected.
     * forbidden leaks: forbidden documents shown by search or citation, counted.
     """
@@ -135,7 +137,7 @@ def report_of(results: Sequence[GoldenResult]) -> dict[str, Any]:
         "refusal_recall": share(sum(isinstance(r.outcome, Refusal) for r in due), len(due)),
         "citation_precision": share(
             sum(
-                document in result.case.expected_documents
+                document in result.case.expected_documents + result.case.alternative_documents
                 for result in answered
                 for document in result.cited
             ),
@@ -181,6 +183,7 @@ def _case_of(row: dict[str, Any]) -> GoldenCase:
         groups=frozenset(map(str, row["groups"])),
         kind=str(row["kind"]),
         expected_documents=tuple(row["expected_documents"]),
+        alternative_documents=tuple(row.get("alternative_documents", ())),
         forbidden_documents=tuple(row.get("forbidden_documents", ())),
         answer_contains=tuple(row.get("answer_contains", ())),
         answer_excludes=tuple(row.get("answer_excludes", ())),

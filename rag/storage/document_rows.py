@@ -179,7 +179,6 @@ VALUES_OF_DELETED: dict[str, Any] = {
     "version": None,
     "settled": False,
     "generation": DocumentRow.generation + 1,
-    "original": None,
     "supersedes": None,
     "title": "",
     "document_type": None,
@@ -192,7 +191,8 @@ VALUES_OF_DELETED: dict[str, Any] = {
     "error_class": None,
     "error": None,
 }
-"""A tombstone keeps where the document was, and nothing that it said."""
+"""A tombstone keeps where the document was, and nothing that it said. The digest of its original
+stays, for whoever removes the bytes."""
 
 
 async def write_document(
@@ -260,16 +260,25 @@ async def delete_chunks(connection: AsyncConnection, chunks: Collection[ChunkId]
 
 
 async def write_chunks(
-    connection: AsyncConnection, database: Database, chunks: Sequence[Chunk]
+    connection: AsyncConnection,
+    database: Database,
+    chunks: Sequence[Chunk],
+    *,
+    only_new: bool = False,
 ) -> None:
-    """Insert `chunks`, or give those that are there their new place and version."""
+    """Insert `chunks`; those that are there get their new place and version, or with `only_new`
+    stay as readers see them."""
     if not chunks:
         return
     new = insert_into(database, ChunkRow)
     rows = [_row_of_chunk(chunk) for chunk in chunks]
     changing = [name for name in rows[0] if name not in {"id", "tenant", "document"}]
-    statement = new.on_conflict_do_update(
-        index_elements=["id"], set_={name: new.excluded[name] for name in changing}
+    statement = (
+        new.on_conflict_do_nothing()
+        if only_new
+        else new.on_conflict_do_update(
+            index_elements=["id"], set_={name: new.excluded[name] for name in changing}
+        )
     )
     await connection.execute(statement, rows)
 

@@ -184,12 +184,14 @@ class Documents:
     # --- writes, in the order in which an ingest makes them -----------------------------------------
 
     async def begin(self, ref: DocumentRef, *, access: AccessList) -> StoredDocument:
-        """Take the document in hand: what is known of it, marked as unsettled.
+        """Take the document in hand: what is known of it. From here on it counts as unsettled;
+        the `settled` that is returned is how it was before.
 
         One that was not there, or was deleted, is `NEW` under `access` and shown to nobody.
         """
         fresh = values_of_begun(ref, access, self.clock())
         this = DocumentRow.id == ref.id
+        before = select(DocumentRow.settled).where(this)
         statement = insert_into(self.database, DocumentRow).on_conflict_do_update(
             index_elements=["id"],
             set_={"generation": DocumentRow.generation + 1, "settled": False},
@@ -197,9 +199,12 @@ class Documents:
         again = {name: value for name, value in fresh.items() if name != "generation"}
         was_deleted = DocumentRow.state == DocumentState.DELETED.value
         async with self.database.writing() as connection:
+            settled = (await connection.execute(before)).scalar_one_or_none()
             await connection.execute(statement, fresh)
             await connection.execute(update(DocumentRow).where(this, was_deleted).values(**again))
-            return document_of((await connection.execute(select(*COLUMNS).where(this))).one())
+            begun = document_of((await connection.execute(select(*COLUMNS).where(this))).one())
+        # Of a document that was never here, the index holds nothing either.
+        return replace(begun, settled=True if settled is None else settled)
 
     async def describe(
         self,
@@ -215,7 +220,8 @@ class Documents:
     ) -> None:
         """Who may read it, and what is said of it; from now on, for every reader.
 
-        What is None stays as it was.
+        What is None stays as it was. A `revision` says that this revision's content is what is
+        shown, so that an error of an earlier one is forgotten.
         """
         values: dict[str, Any] = {
             "access": json_of_access(access),
@@ -229,7 +235,7 @@ class Documents:
         if access_fingerprint is not None:
             values["access_fingerprint"] = access_fingerprint
         if revision is not None:
-            values["revision"] = revision
+            values |= {"revision": revision, "error_class": None, "error": None}
         async with self.database.writing() as connection:
             await write_document(connection, document, generation, values)
             await replace_readers(connection, document, access)
@@ -242,7 +248,9 @@ class Documents:
             return
         async with self.database.writing() as connection:
             await write_document(connection, chunks[0].chunk.document.id, generation, {})
-            await write_chunks(connection, self.database, [each.chunk for each in chunks])
+            await write_chunks(
+                connection, self.database, [each.chunk for each in chunks], only_new=True
+            )
             await write_token_vectors(connection, self.database, chunks)
 
     async def switch(
@@ -319,7 +327,9 @@ class Documents:
     @asynccontextmanager
     async def unreferenced(self, digest: Digest) -> AsyncGenerator[bool]:
         """Whether no document and no job needs these bytes; that holds until the block ends."""
-        by_document = exists().where(DocumentRow.original == digest)
+        by_document = exists().where(
+            DocumentRow.original == digest, DocumentRow.state != DocumentState.DELETED.value
+        )
         by_job = exists().where(JobRow.original == digest, _JOB_IS_LIVE)
         async with self.database.writing() as connection:
             await lock_original(connection, self.database, digest)

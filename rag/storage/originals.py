@@ -29,9 +29,7 @@ class Originals:
 
     async def store(self, body: bytes) -> Digest:
         """Keep `body`; durable when this returns. Storing the same bytes again costs a look."""
-        digest = digest_of(body)
-        await asyncio.to_thread(self._store, digest, body)
-        return digest
+        return await asyncio.to_thread(self._store, body)
 
     async def read(self, digest: Digest) -> bytes:
         """Raises `NotFound` when they are not kept."""
@@ -47,11 +45,12 @@ class Originals:
     def path_of(self, digest: Digest) -> Path:
         return self.root / digest[:2] / digest[2:]
 
-    def _store(self, digest: Digest, body: bytes) -> None:
+    def _store(self, body: bytes) -> Digest:
+        digest = digest_of(body)
         path = self.path_of(digest)
         with _disk_errors():
             if path.is_file():
-                return
+                return digest
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor, name = tempfile.mkstemp(prefix=".", dir=path.parent)
             try:
@@ -64,6 +63,7 @@ class Originals:
                 Path(name).unlink(missing_ok=True)
                 raise
             _sync_folder(path.parent)
+        return digest
 
     def _read(self, digest: Digest) -> bytes:
         with _disk_errors():

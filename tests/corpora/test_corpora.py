@@ -103,15 +103,8 @@ def read(document: str) -> str:
 
 @cache
 def questions() -> tuple[Question, ...]:
-    # questions-a.jsonl and questions-b.jsonl are the halves that become questions.jsonl.
-    whole = CORPUS / "questions.jsonl"
-    files = [whole] if whole.exists() else sorted(CORPUS.glob("questions-*.jsonl"))
-    return tuple(
-        json.loads(line)
-        for file in files
-        for line in file.read_text(encoding="utf-8").splitlines()
-        if line.strip()
-    )
+    lines = (CORPUS / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+    return tuple(json.loads(line) for line in lines if line.strip())
 
 
 def each_question(*kinds: str) -> Any:

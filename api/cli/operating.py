@@ -1,0 +1,162 @@
+"""`rag jobs`, `rag keys` and `rag access`: looking after the platform."""
+
+import asyncio
+from typing import Annotated, Any
+
+import typer
+
+from api.cli.client import open_api
+from api.cli.options import AsJson, Tenant, settings_for
+from api.cli.output import show, show_json, show_table
+from rag.errors import InvalidRequest
+
+
+def add_to(app: typer.Typer) -> None:
+    jobs = typer.Typer(no_args_is_help=True, help="The job ledger.")
+    jobs.command("list", epilog="Example: rag jobs list --state failed")(list_jobs)
+    jobs.command("show", epilog="Example: rag jobs show 3f2a")(show_job)
+    jobs.command("retry", epilog="Example: rag jobs retry 3f2a")(retry_job)
+    app.add_typer(jobs, name="jobs")
+    keys = typer.Typer(no_args_is_help=True, help="API keys.")
+    keys.command("create", epilog="Example: rag keys create portal --principal app:portal")(
+        create_key
+    )
+    keys.command("list", epilog="Example: rag keys list --json")(list_keys)
+    keys.command("revoke", epilog="Example: rag keys revoke 3f2a")(revoke_key)
+    app.add_typer(keys, name="keys")
+    access = typer.Typer(no_args_is_help=True, help="Who may read what.")
+    access.command("explain", epilog="Example: rag access explain user:1042 3f2a")(explain)
+    app.add_typer(access, name="access")
+
+
+def list_jobs(
+    *,
+    state: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
+    connector: Annotated[str | None, typer.Option(help="Only those of it.")] = None,
+    limit: Annotated[int, typer.Option(help="How many, newest first.")] = 50,
+    tenant: Tenant = None,
+    as_json: AsJson = False,
+) -> None:
+    """The newest jobs, with why they failed."""
+    params: dict[str, str | int] = {"limit": limit}
+    params |= {"state": state} if state else {}
+    params |= {"connector": connector} if connector else {}
+    result = _call("GET", "/v1/admin/jobs", tenant, params=params)
+    if as_json:
+        show_json(result)
+        return
+    columns = ("id", "kind", "state", "attempts", "uri", "error")
+    show_table("Jobs", columns, ([job[name] for name in columns] for job in result["jobs"]))
+
+
+def show_job(
+    job: Annotated[str, typer.Argument(help="The job's id.")],
+    *,
+    tenant: Tenant = None,
+    as_json: AsJson = False,
+) -> None:
+    """One job and its history."""
+    _show(_call("GET", f"/v1/admin/jobs/{job}", tenant), as_json=as_json)
+
+
+def retry_job(
+    job: Annotated[str, typer.Argument(help="The job's id.")],
+    *,
+    tenant: Tenant = None,
+    as_json: AsJson = False,
+) -> None:
+    """Queue a failed job again."""
+    _show(_call("POST", f"/v1/admin/jobs/{job}/retry", tenant), as_json=as_json)
+
+
+def create_key(
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    *,
+    principal: Annotated[str, typer.Option(help="Whose key it is: user:… or app:…")],
+    groups: Annotated[str, typer.Option(help="Their groups, with commas between.")] = "",
+    permissions: Annotated[
+        str, typer.Option(help="What it may do, with commas between.")
+    ] = "search,ask,documents:read,feedback",
+    expires_at: Annotated[str | None, typer.Option(help="ISO 8601 with a time zone.")] = None,
+    tenant: Tenant = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key. Its token is shown this once."""
+    body: dict[str, Any] = {
+        "name": name,
+        "principal": principal,
+        "groups": [_group(group) for group in groups.split(",") if group.strip()],
+        "permissions": [each.strip() for each in permissions.split(",") if each.strip()],
+    }
+    if not body["permissions"]:
+        raise InvalidRequest("a key needs at least one permission")
+    if expires_at is not None:
+        body["expires_at"] = expires_at
+    result = _call("POST", "/v1/admin/keys", tenant, body=body)
+    if as_json:
+        show_json(result)
+    else:
+        show(f"{result['token']}\n\nKey {result['key']['id']}. The token is not shown again.")
+
+
+def list_keys(*, tenant: Tenant = None, as_json: AsJson = False) -> None:
+    """Every key of the tenant, revoked ones too."""
+    result = _call("GET", "/v1/admin/keys", tenant)
+    if as_json:
+        show_json(result)
+        return
+    columns = ("id", "name", "principal", "expires_at", "revoked_at", "last_used_at")
+    show_table("Keys", columns, ([key[name] for name in columns] for key in result["keys"]))
+
+
+def revoke_key(
+    key: Annotated[str, typer.Argument(help="The key's id.")],
+    *,
+    tenant: Tenant = None,
+    as_json: AsJson = False,
+) -> None:
+    """End a key at once."""
+    _show(_call("DELETE", f"/v1/admin/keys/{key}", tenant), as_json=as_json)
+
+
+def explain(
+    user: Annotated[str, typer.Argument(help="The principal, such as user:1042.")],
+    document: Annotated[str, typer.Argument(help="The document's id.")],
+    *,
+    groups: Annotated[str, typer.Option(help="Their groups, with commas between.")] = "",
+    tenant: Tenant = None,
+    as_json: AsJson = False,
+) -> None:
+    """Why somebody may or may not read a document."""
+    params: dict[str, str | int] = {"principal": user, "document": document}
+    if groups:
+        params["groups"] = ",".join(_group(group) for group in groups.split(","))
+    _show(_call("GET", "/v1/admin/access/explain", tenant, params=params), as_json=as_json)
+
+
+def _call(
+    method: str,
+    path: str,
+    tenant: str | None,
+    *,
+    body: dict[str, Any] | None = None,
+    params: dict[str, str | int] | None = None,
+) -> Any:
+    async def run() -> Any:
+        async with open_api(settings_for(tenant)) as api:
+            return await api.call(method, path, body=body, params=params)
+
+    return asyncio.run(run())
+
+
+def _show(result: Any, *, as_json: bool) -> None:
+    if as_json:
+        show_json(result)
+    elif result:
+        for name, value in result.items():
+            show(f"{name}: {value}")
+
+
+def _group(name: str) -> str:
+    stripped = name.strip()
+    return stripped if stripped.startswith("group:") else f"group:{stripped}"

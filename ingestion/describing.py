@@ -1,0 +1,61 @@
+"""What an ingested document is called, and whose word counts in what is said of it."""
+
+import asyncio
+from dataclasses import replace
+from hashlib import sha256
+
+from connectors.protocols import Resource
+from ingestion.protocols import Chunker, ParsedDocument, Parser
+from rag.access import TenantId
+from rag.storage.records import document_id_of, fingerprint_of
+from rag.types import Document, DocumentId, DocumentRef, Metadata, SourceId, VersionId
+
+
+def ref_of(tenant: TenantId, source: SourceId, uri: str, title: str = "") -> DocumentRef:
+    return DocumentRef(document_id_of(tenant, source, uri), tenant, source, uri, title)
+
+
+async def version_of(resource: Resource, parser: Parser, chunker: Chunker) -> VersionId:
+    """Equal exactly when the same chunks come out of it."""
+    body = await asyncio.to_thread(_sha256, resource.body)
+    return VersionId(
+        fingerprint_of(body, resource.media_type, resource.title, parser.name, chunker.name)
+    )
+
+
+def _sha256(body: bytes) -> str:
+    return sha256(body).hexdigest()
+
+
+def document_of(
+    ref: DocumentRef, resource: Resource, parsed: ParsedDocument, version: VersionId
+) -> Document:
+    return Document(
+        ref=replace(ref, title=parsed.title),
+        version=version,
+        sections=parsed.sections,
+        access=resource.access,
+        metadata=merged(parsed_metadata_of(parsed), resource.metadata, ref.source),
+    )
+
+
+def parsed_metadata_of(parsed: ParsedDocument) -> Metadata:
+    """What the file says of itself, except where it claims a field that is ours to fill."""
+    return {name: value for name, value in parsed.metadata.items() if name not in OURS}
+
+
+OURS = frozenset({"source", "access_level", "department", "supersedes"})
+"""Fields that only a connector or the platform fills: a file must not pass itself off."""
+
+
+def merged(parsed: Metadata, from_source: Metadata, source: SourceId) -> Metadata:
+    """The connector's fields over the parser's: the source's owner knows better than the file."""
+    return {**parsed, **from_source, "source": source}
+
+
+def superseded_by(document: Document) -> DocumentId | None:
+    """The document that this one says it replaces: `supersedes` names its URI, same source."""
+    uri = document.metadata.get("supersedes")
+    if not isinstance(uri, str):
+        return None
+    return document_id_of(document.ref.tenant, document.ref.source, uri)
