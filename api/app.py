@@ -14,13 +14,25 @@ from api.logs import RequestLog
 from api.metrics import Metrics
 from api.oidc import KeySet, OidcTokens
 from api.platform import Platform
-from api.routers import access, answers, connectors, documents, feedback, health, jobs, keys, search
+from api.routers import (
+    access,
+    answers,
+    chat,
+    connectors,
+    documents,
+    feedback,
+    health,
+    jobs,
+    keys,
+    search,
+)
 from api.settings import Settings
 from rag.access import TenantId
 
 ROUTERS = (
     search.router,
     answers.router,
+    chat.router,
     documents.router,
     feedback.router,
     connectors.router,

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-from ingestion.dispatch import Dispatcher
-from rag.answering import Answerer
-
 from api.settings import Settings
+from rag.answering import Answerer
 from rag.protocols import Embedder, Index, PassageStore
 from rag.retrieval import HybridRetriever
 from rag.storage.database import Database
@@ -34,4 +32,3 @@ class Platform:
     retriever: HybridRetriever
     answerer: Answerer
     feedback: Feedback
-    dispatcher: Dispatcher

@@ -21,7 +21,8 @@ from pydantic import (
 )
 from starlette.datastructures import FormData, UploadFile
 
-from api.schemas import FieldName, Integer, Number, PrincipalText, Schema, ShortText
+from api.filters import FieldName, Integer, Number
+from api.shapes import PrincipalText, Schema, ShortText
 from rag.access import AccessList, readable_by
 from rag.errors import InvalidRequest, LimitExceeded, UnsupportedMediaType
 from rag.types import Metadata

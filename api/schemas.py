@@ -1,169 +1,22 @@
-"""The shapes that cross the wire. The domain's types never do."""
+"""What searching and asking send and get. The domain's types never cross the wire."""
 
-import re
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    StrictBool,
-    StrictFloat,
-    StrictInt,
-    StringConstraints,
-    Tag,
-    model_validator,
-)
+from pydantic import ConfigDict, Field
 
-from rag.access import TenantId
-from rag.errors import UnknownFilter
-from rag.protocols import PassageStore
+from api.filters import FilterMap
+from api.shapes import QueryText, Schema
 from rag.types import (
     Answer,
-    AnyOf,
-    Between,
     Citation,
-    Filters,
+    Evidence,
     Mode,
     Refusal,
     RefusalReason,
     Retrieved,
     RetrievedChunk,
 )
-
-MAX_QUERY_CHARACTERS = 4_000
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
-
-
-def without_control_characters(text: str) -> str:
-    """`text` with each control character but tab and line feed as a space, and none at its ends."""
-    return CONTROL.sub(" ", text).strip()
-
-
-def _said(text: str) -> str:
-    cleaned = without_control_characters(text)
-    if not cleaned:
-        raise ValueError("there is no text in it")
-    return cleaned
-
-
-QueryText = Annotated[
-    str, StringConstraints(max_length=MAX_QUERY_CHARACTERS), AfterValidator(_said)
-]
-ShortText = Annotated[
-    str, StringConstraints(max_length=500), AfterValidator(without_control_characters)
-]
-LongText = Annotated[
-    str, StringConstraints(max_length=10_000), AfterValidator(without_control_characters)
-]
-GroupText = Annotated[str, StringConstraints(pattern=r"^group:[!-~]{1,249}$")]
-PrincipalText = Annotated[
-    str, StringConstraints(pattern=r"^(everyone|(user|group|app):[!-~]{1,248})$")
-]
-"""`user:…`, `group:…`, `app:…` or `everyone`."""
-FieldName = Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]
-
-
-def _shape_of(sent: object) -> str:
-    match sent:
-        case dict():
-            return "range"
-        case list():
-            return "list"
-        case str():
-            return "text"
-        case bool():
-            return "truth"
-        case float():
-            return "number"
-        case _:
-            return "integer"
-
-
-Integer = Annotated[StrictInt, Field(ge=-(2**53), le=2**53)]
-Number = Annotated[StrictFloat, Field(allow_inf_nan=False)]
-FilterText = Annotated[str, StringConstraints(max_length=1_000)]
-Bound = Annotated[
-    Annotated[Integer, Tag("integer")]
-    | Annotated[Number, Tag("number")]
-    | Annotated[FilterText, Tag("text")],
-    Discriminator(_shape_of),
-]
-
-
-class Schema(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Range(Schema):
-    """Bounds of a number or of an ISO date; at least one, all of one kind."""
-
-    gte: Bound | None = None
-    lte: Bound | None = None
-    gt: Bound | None = None
-    lt: Bound | None = None
-
-    @model_validator(mode="after")
-    def _bounds_agree(self) -> Self:
-        kinds = {isinstance(bound, str) for bound in self.bounds.values()}
-        if not kinds:
-            raise ValueError("a range needs one of gte, lte, gt, lt")
-        if len(kinds) > 1:
-            raise ValueError("a range is between numbers or between dates, not both")
-        return self
-
-    @property
-    def bounds(self) -> dict[str, Any]:
-        return self.model_dump(exclude_none=True)
-
-
-Scalar = Annotated[
-    Annotated[StrictBool, Tag("truth")]
-    | Annotated[Integer, Tag("integer")]
-    | Annotated[Number, Tag("number")]
-    | Annotated[FilterText, Tag("text")],
-    Discriminator(_shape_of),
-]
-Condition = Annotated[
-    Annotated[StrictBool, Tag("truth")]
-    | Annotated[Integer, Tag("integer")]
-    | Annotated[Number, Tag("number")]
-    | Annotated[FilterText, Tag("text")]
-    | Annotated[list[Scalar], Field(min_length=1, max_length=100), Tag("list")]
-    | Annotated[Range, Tag("range")],
-    Discriminator(_shape_of),
-]
-"""A value, a list of values of which one must match, or bounds. Told apart by their JSON type, so
-that a mistake is explained once."""
-FilterMap = Annotated[dict[FieldName, Condition], Field(max_length=20)]
-
-
-async def filters_of(
-    sent: dict[str, Condition], *, tenant: TenantId, store: PassageStore
-) -> Filters:
-    """The filters that retrieval understands. Raises `UnknownFilter`, naming the known fields."""
-    if not sent:
-        return {}
-    known = await store.fields(tenant)
-    unknown = sorted(set(sent) - known)
-    if unknown:
-        raise UnknownFilter(
-            f"unknown filter {', '.join(unknown)}; known are {', '.join(sorted(known))}"
-        )
-    return {name: _condition(condition) for name, condition in sent.items()}
-
-
-def _condition(sent: Condition) -> AnyOf | Between:
-    match sent:
-        case Range():
-            return Between(**sent.bounds)
-        case list():
-            return AnyOf(tuple(sent))
-        case _:
-            return AnyOf((sent,))
 
 
 class SearchRequest(Schema):
@@ -301,6 +154,31 @@ class CitationOut(Schema):
         )
 
 
+class EvidenceOut(Schema):
+    number: int
+    chunk_id: str
+    document_id: str
+    uri: str
+    title: str
+    heading_path: list[str]
+    page: int | None
+    text: str
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> Self:
+        chunk = evidence.hit.chunk
+        return cls(
+            number=evidence.number,
+            chunk_id=chunk.id,
+            document_id=chunk.document.id,
+            uri=chunk.document.uri,
+            title=chunk.document.title,
+            heading_path=list(chunk.heading_path),
+            page=chunk.page,
+            text=evidence.text,
+        )
+
+
 class UsageOut(Schema):
     input_tokens: int
     output_tokens: int
@@ -344,9 +222,3 @@ def ask_response(outcome: Answer | Refusal, *, trace_id: str) -> AnswerOut | Ref
                 ),
                 trace_id=trace_id,
             )
-
-
-class JobAccepted(Schema):
-    """The work is durable and will be done."""
-
-    job_id: str

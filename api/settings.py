@@ -138,9 +138,6 @@ class ServerSettings(Section):
     upload_overhead_bytes: int = Field(
         default=MIB, ge=0, description="What an upload may carry besides the document itself."
     )
-    request_timeout_s: float = Field(
-        default=180, gt=0, description="Time that answering one request may take."
-    )
 
 
 class RateLimitSettings(Section):

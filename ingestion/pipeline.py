@@ -179,6 +179,7 @@ class IngestPipeline:
         last = await self._embed_and_index(document, missing, embedder, known.generation)
         new = NewVersion(
             ref=document.ref,
+            source_title=resource.title,
             version=document.version,
             revision=resource.seen.revision,
             access_fingerprint=resource.seen.access,

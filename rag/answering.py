@@ -83,6 +83,8 @@ AskEvent = EvidenceFound | TextReleased | CitationMade | SentenceJudged | Finish
 
 # --- how thorough to be ------------------------------------------------------------------------
 
+_ENDS = (".", "!", "?", "…", "。")
+
 Quality = Literal["fast", "balanced", "best"]
 
 
@@ -188,9 +190,12 @@ class Answerer:
                 for sentence in sentences.push(piece):
                     for event in await draft.add(sentence):
                         yield event
+        cut_short = completion is not None and completion.finish_reason == "length"
         for sentence in sentences.end():
-            for event in await draft.add(sentence):
-                yield event
+            # Half a sentence may say the opposite of the whole one.
+            if not cut_short or sentence.text.endswith(_ENDS):
+                for event in await draft.add(sentence):
+                    yield event
         yield Finished(draft.outcome(completion, self.language_model.name, self.prompt.id))
 
     async def _evidence(

@@ -3,7 +3,7 @@
 Each protocol has one suite in `tests/conformance/`; a new adapter joins it.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -182,8 +182,8 @@ class LanguageModel(Protocol):
     @property
     def name(self) -> str: ...
 
-    def stream(self, prompt: GroundedPrompt) -> AsyncIterator[str | Completion]:
-        """Pieces of the text as they come, then one `Completion`. Cancelling stops the model.
+    def stream(self, prompt: GroundedPrompt) -> AsyncGenerator[str | Completion]:
+        """Pieces of the text as they come, then one `Completion`. Closing it stops the model.
 
         Errors: `ModelUnavailable`, also on a timeout; `PermanentError` where the endpoint says
         that the request itself is at fault.

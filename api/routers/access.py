@@ -8,7 +8,7 @@ from api.auth import Caller
 from api.deps import PlatformDep, requires
 from api.errors import PROBLEMS, problems
 from api.permissions import Permission
-from api.schemas import GroupText, Schema
+from api.shapes import GroupText, Schema
 from rag.access import AccessList, Principal, PrincipalId, scope_of
 from rag.errors import NotFound
 from rag.storage.records import DocumentState

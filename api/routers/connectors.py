@@ -1,5 +1,6 @@
 """Connectors: register, check, sync, watch."""
 
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -10,13 +11,16 @@ from api.auth import Caller
 from api.deps import PlatformDep, requires
 from api.errors import PROBLEMS, problems
 from api.permissions import Permission
-from api.schemas import Schema, ShortText
+from api.shapes import JobAccepted, Schema, ShortText
 from connectors.protocols import Connector, Problem
 from connectors.registry import build_connector
+from ingestion.kept import PUSH
 from rag.errors import ConfigurationError, Error, InvalidRequest
-from rag.storage.records import Source, SourceState
+from rag.storage.records import JobKind, NewJob, Source, SourceState
 from rag.types import SourceId
 
+SYNCING = 20
+"""A job's priority: listing goes before taking in."""
 SAMPLE = 20
 """How many listed resources prove that a source can be read."""
 
@@ -112,7 +116,7 @@ async def list_connectors(
     caller: Annotated[Caller, requires(Permission.ADMIN)], platform: PlatformDep
 ) -> ConnectorsOut:
     """Every connector of the tenant."""
-    sources = await platform.sources.list(caller.principal.tenant)
+    sources = await platform.sources.listed(caller.principal.tenant)
     return ConnectorsOut(connectors=[ConnectorOut.of(source) for source in sources])
 
 
@@ -168,9 +172,9 @@ async def test_connector(
     """Whether the source can be listed now. Nothing is ingested."""
     source = await _source(platform, caller, connector_id)
     connector = _built(source.kind, source.settings, source.id)
-    listed, told = 0, list[str]()
+    changes, listed, told = connector.discover({}), 0, list[str]()
     try:
-        async for change in connector.discover({}):
+        async for change in changes:
             if isinstance(change, Problem):
                 told.append(f"{change.uri}: {change.reason}")
             listed += 1
@@ -179,8 +183,23 @@ async def test_connector(
     except Error as error:
         return CheckOut(ok=False, detail=str(error), listed=listed, problems=told)
     finally:
+        if isinstance(changes, AsyncGenerator):
+            await changes.aclose()
         await connector.aclose()
     return CheckOut(ok=True, detail="the source can be listed", listed=listed, problems=told)
+
+
+@router.post("/{connector_id}/sync", status_code=202, responses=problems(404))
+async def sync_connector(
+    connector_id: str, caller: Annotated[Caller, requires(Permission.ADMIN)], platform: PlatformDep
+) -> JobAccepted:
+    """Compare the source with what is known of it, and take in what changed."""
+    source = await _source(platform, caller, connector_id)
+    if source.kind == PUSH:
+        raise InvalidRequest("apps push into this source: there is nothing to compare it with")
+    job = NewJob(tenant=source.tenant, source=source.id, kind=JobKind.SYNC, priority=SYNCING)
+    [job_id] = await platform.jobs.enqueue([job])
+    return JobAccepted(job_id=job_id)
 
 
 @router.get("/{connector_id}/status", responses=problems(404))

@@ -11,11 +11,23 @@ from api.auth import Caller
 from api.deps import PlatformDep, requires, scope_for
 from api.errors import PROBLEMS, problems
 from api.permissions import Permission
+from api.platform import Platform
 from api.pushing import PUSH_BODY, pushed_document
-from api.schemas import JobAccepted, Schema
+from api.shapes import JobAccepted, Schema
+from ingestion.kept import PUSH, push_job
+from rag.access import Principal
 from rag.errors import NotFound
-from rag.storage.records import ReadableDocument
-from rag.types import DocumentId
+from rag.storage.records import (
+    DocumentState,
+    JobKind,
+    NewJob,
+    ReadableDocument,
+    fingerprint_of,
+)
+from rag.types import DocumentId, SourceId
+
+DELETING = 10
+"""A job's priority: whom a change shuts out must not wait behind what is new."""
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"], responses=PROBLEMS)
 
@@ -120,7 +132,19 @@ async def push(
     `readers` nobody reads the document.
     """
     document = await pushed_document(request, max_bytes=platform.settings.ingestion.max_bytes)
-    return JobAccepted(job_id=...)
+    job = await push_job(
+        platform.originals,
+        tenant=caller.principal.tenant,
+        source=await _own_source(platform, caller.principal),
+        uri=document.uri,
+        title=document.title,
+        media_type=document.media_type,
+        body=document.body,
+        access=document.access,
+        metadata=document.metadata,
+    )
+    [job_id] = await platform.jobs.enqueue([job])
+    return JobAccepted(job_id=job_id)
 
 
 @router.delete("/{document_id}", status_code=202, responses=problems(404))
@@ -130,4 +154,37 @@ async def delete_document(
     platform: PlatformDep,
 ) -> JobAccepted:
     """Take back a document that the caller pushed. Any other is not there."""
-    return JobAccepted(job_id=...)
+    tenant, own = caller.principal.tenant, _source_of(caller.principal)
+    document = await platform.documents.find(tenant, DocumentId(document_id))
+    if document is None or document.ref.source != own or document.state is DocumentState.DELETED:
+        raise NotFound("there is no such document")
+    job = NewJob(
+        tenant=tenant,
+        source=own,
+        kind=JobKind.DELETE,
+        uri=document.ref.uri,
+        priority=DELETING,
+    )
+    [job_id] = await platform.jobs.enqueue([job])
+    return JobAccepted(job_id=job_id)
+
+
+def _source_of(principal: Principal) -> SourceId:
+    """Every app has its own: a document is known by its source and its URI, so nobody's push can
+    take the place of a document that came from elsewhere."""
+    return SourceId(fingerprint_of(PUSH, principal.tenant, principal.id))
+
+
+async def _own_source(platform: Platform, principal: Principal) -> SourceId:
+    own = _source_of(principal)
+    try:
+        await platform.sources.get(principal.tenant, own)
+    except NotFound:
+        await platform.sources.register(
+            principal.tenant,
+            kind=PUSH,
+            name=f"pushed by {principal.id}",
+            settings={},
+            source=own,
+        )
+    return own

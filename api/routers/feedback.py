@@ -9,7 +9,7 @@ from api.auth import Caller
 from api.deps import PlatformDep, requires
 from api.errors import PROBLEMS
 from api.permissions import Permission
-from api.schemas import LongText, Schema
+from api.shapes import LongText, Schema
 from rag.storage.feedback import Rating
 
 router = APIRouter(prefix="/v1", tags=["feedback"], responses=PROBLEMS)

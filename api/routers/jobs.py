@@ -9,7 +9,7 @@ from api.auth import Caller
 from api.deps import PlatformDep, requires
 from api.errors import PROBLEMS, problems
 from api.permissions import Permission
-from api.schemas import JobAccepted, Schema
+from api.shapes import JobAccepted, Schema
 from rag.storage.records import Job, JobId, JobKind, JobState
 from rag.types import SourceId
 
@@ -70,7 +70,7 @@ async def list_jobs(
 ) -> JobsOut:
     """The newest first."""
     tenant = caller.principal.tenant
-    jobs = await platform.jobs.list(
+    jobs = await platform.jobs.listed(
         tenant,
         state=state,
         source=None if connector is None else SourceId(connector),

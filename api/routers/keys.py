@@ -10,7 +10,7 @@ from api.auth import Caller
 from api.deps import PlatformDep, requires
 from api.errors import PROBLEMS, problems
 from api.permissions import Permission
-from api.schemas import GroupText, Schema, ShortText
+from api.shapes import GroupText, Schema, ShortText
 from rag.access import Principal, PrincipalId
 from rag.errors import Forbidden, InvalidRequest
 from rag.storage.keys import ApiKey, KeyId
@@ -82,7 +82,7 @@ async def list_keys(
     caller: Annotated[Caller, requires(Permission.ADMIN)], platform: PlatformDep
 ) -> KeysOut:
     """Every key of the tenant, revoked ones too."""
-    keys = await platform.keys.list(caller.principal.tenant)
+    keys = await platform.keys.listed(caller.principal.tenant)
     return KeysOut(keys=[KeyOut.of(key) for key in keys])
 
 

@@ -7,8 +7,9 @@ from fastapi import APIRouter
 from api.auth import Caller
 from api.deps import MetricsDep, PlatformDep, TraceId, requires, scope_for
 from api.errors import PROBLEMS
+from api.filters import filters_of
 from api.permissions import Permission
-from api.schemas import SearchRequest, SearchResponse, filters_of
+from api.schemas import SearchRequest, SearchResponse
 from rag.types import Query
 
 router = APIRouter(prefix="/v1", tags=["search"], responses=PROBLEMS)

@@ -4,7 +4,8 @@ import io
 import re
 import zipfile
 import zlib
-from xml.etree.ElementTree import Element, ParseError as XmlError
+from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import ParseError as XmlError
 
 from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
@@ -43,7 +44,14 @@ def check_archive(body: bytes, limits: Limits) -> frozenset[str]:
             left = limits.max_unpacked_bytes
             for entry in entries:
                 left -= _check_entry(archive, entry, left, limits, is_office=is_office)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        OSError,
+        ValueError,
+        NotImplementedError,
+    ) as error:
         raise ParseError("the archive is damaged or cut short") from error
     return names
 

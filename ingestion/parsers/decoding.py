@@ -15,8 +15,8 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _NOT_WESTERN = re.compile(
-    "[A-Za-zÀ-ÿ][¢-©«-®°-¶¸¹»-¾×÷ƒ†‡‰][a-zà-ÿ]"
-    "|[À-ÖØ-öø-ÿ]{4}|[-]"
+    "[A-Za-z\u00c0-\u00ff][\u00a2-\u00a9\u00ab-\u00ae\u00b0-\u00b6\u00b8\u00b9\u00bb-\u00be\u00d7\u00f7"
+    "\u0192\u2020\u2021\u2030][a-z\u00e0-\u00ff]|[\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff]{4}"
 )
 """What shows that a text read as Windows-1252 was not: signs inside words, rows of accents."""
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")

@@ -35,13 +35,15 @@ def prepare_unstructured() -> None:
     os.environ["UNSTRUCTURED_DISABLE_NOTICE"] = "1"
     os.environ["SCARF_NO_ANALYTICS"] = "true"
     if "torch" not in sys.modules:
-        sys.modules["torch"] = cast("Any", None)  # spaCy would import it, for 150 MB, to use none of it
+        sys.modules["torch"] = cast(
+            "Any", None
+        )  # spaCy would import it, for 150 MB, to use none of it
     import spacy  # noqa: PLC0415 - only after torch is out of its reach
     from unstructured.nlp import tokenize  # noqa: PLC0415 - only after the environment is set
 
     pipeline = spacy.blank("en")
     pipeline.add_pipe("sentencizer")
-    cast("Any", tokenize)._get_nlp = lambda: pipeline
+    cast("Any", tokenize)._get_nlp = lambda: pipeline  # noqa: SLF001 - said above
 
 
 def without_marks(text: str) -> str:
@@ -88,7 +90,7 @@ def table_from_html(markup: str) -> Table | None:
     """The table that `markup` shows, spans filled, `th` and `thead` believed."""
     from lxml import html  # noqa: PLC0415 - as slow to import as the rest of the family
 
-    return table_from_tree(html.fragment_fromstring(markup, create_parent="div")) if markup else None
+    return table_from_tree(html.fragment_fromstring(f"<div>{markup}</div>")) if markup else None
 
 
 def table_from_tree(root: Any) -> Table | None:

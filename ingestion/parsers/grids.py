@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 
 from rag.types import Table
 
@@ -43,16 +43,16 @@ def spread(rows: Iterable[Sequence[Cell]], *, max_cells: int) -> list[Row]:
                 for place in range(column, right):
                     line.setdefault(place, cell.text)
             column = right
-    width = max((max(line, default=-1) + 1 for line in grid), default=0)
+    width = 1 + max((place for line in grid for place in line), default=-1)
     return [tuple(line.get(place, "") for place in range(width)) for line in grid]
 
 
 def trimmed(rows: Sequence[Sequence[str]]) -> list[Row]:
     """`rows` padded to one width, without the columns that are empty from top to bottom."""
     cleaned = [[" ".join(cell.split()) for cell in row] for row in rows]
-    columns = list(zip_longest(*cleaned, fillvalue=""))
-    kept = [column for column in columns if any(column)]
-    return [tuple(row) for row in zip(*kept, strict=True)]
+    width = max(map(len, cleaned), default=0)
+    kept = [n for n in range(width) if any(n < len(row) and row[n] for row in cleaned)]
+    return [tuple(row[n] if n < len(row) else "" for n in kept) for row in cleaned]
 
 
 def table_of(

@@ -62,10 +62,11 @@ def remove_hidden(root: Any) -> int:
     """
     rules = list(_style_rules(root))
     removed = 0
-    for element in list(root.iter("*")):
-        if element.getparent() is None or not isinstance(element.tag, str):
-            continue
+    waiting = list(root)
+    while waiting:
+        element = waiting.pop()
         if not _is_hidden(element, rules):
+            waiting.extend(element)
             continue
         text = " ".join("".join(element.itertext()).split())
         if element.tag not in {"script", "style", "template", "noscript"}:
@@ -83,9 +84,11 @@ def _is_hidden(element: Any, rules: list[tuple[str, str, str, str]]) -> bool:
     if _INVISIBLE_STYLE.search(style) or _is_unreadable(style):
         return True
     colour = _COLOUR.search(style)
-    if colour is None:
-        return False
-    shade = colour[1].strip()
+    return colour is not None and _is_drowned(colour[1].strip(), element, rules)
+
+
+def _is_drowned(shade: str, element: Any, rules: list[tuple[str, str, str, str]]) -> bool:
+    """Whether text of the colour `shade` cannot be told from what is behind it."""
     if _UNSEEN.fullmatch(shade):
         return True
     background = _background_of(element, rules)

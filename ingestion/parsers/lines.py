@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-_STARTS_ANEW = re.compile(r"\s*(?:[-*+•‣▪–]\s|\(?\d{1,3}[.)]\s|\(?[a-z][.)]\s|>|\|)")
+_STARTS_ANEW = re.compile(r"\s*(?:[-*+•‣▪\u2013]\s|\(?\d{1,3}[.)]\s|\(?[a-z][.)]\s|>|\|)")
 _BREAKS_WORD = re.compile(r"[a-zäöüß]-$")
 _MIN_WIDTH = 50
 """A paragraph narrower than this was not wrapped by a page; its breaks are the author's."""

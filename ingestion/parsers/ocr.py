@@ -71,10 +71,10 @@ def read_image(image: Image.Image) -> str:
         )
     except pytesseract.TesseractNotFoundError as error:
         raise ParseError("text recognition needs tesseract, which is not installed") from error
-    except RuntimeError as error:  # its timeout
-        raise LimitExceeded(f"text recognition took more than {_TIMEOUT_S} s a page") from error
     except pytesseract.TesseractError as error:
         raise ParseError("text recognition failed") from error
+    except RuntimeError as error:  # its timeout
+        raise LimitExceeded(f"text recognition took more than {_TIMEOUT_S} s a page") from error
     return re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
 
 

@@ -38,7 +38,9 @@ def parse_docx(file: RawFile, limits: Limits) -> Extracted:
     except RecursionError as error:
         raise LimitExceeded("the document is nested too deep") from error
     except Exception as error:  # the libraries raise whatever the damage happens to hit
-        raise ParseError(f"it cannot be read as a Word document ({type(error).__name__})") from error
+        raise ParseError(
+            f"it cannot be read as a Word document ({type(error).__name__})"
+        ) from error
     outline = Outline()
     for element in elements:
         text = " ".join((element.text or "").split())
@@ -53,9 +55,7 @@ def parse_docx(file: RawFile, limits: Limits) -> Extracted:
     found, sections = titled(outline.finished(), title)
     metadata: dict[str, MetadataValue] = {**properties, "document_type": "document"}
     warnings = (f"hidden text stripped: {hidden} characters",) if hidden else ()
-    return Extracted(
-        title=found or stated, sections=sections, metadata=metadata, warnings=warnings
-    )
+    return Extracted(title=found or stated, sections=sections, metadata=metadata, warnings=warnings)
 
 
 def parse_pptx(file: RawFile, limits: Limits) -> Extracted:
@@ -66,8 +66,7 @@ def parse_pptx(file: RawFile, limits: Limits) -> Extracted:
 
     try:
         deck = cast("Any", pptx.Presentation(io.BytesIO(file.body)))
-        if len(deck.slides) > limits.max_pages:
-            raise LimitExceeded(f"{len(deck.slides)} slides are more than {limits.max_pages}")
+        _check_slides(len(deck.slides), limits)
         notes = {number: _notes_of(slide) for number, slide in enumerate(deck.slides, 1)}
         body = file.body
         if _fill_merged_cells(deck):
@@ -117,6 +116,11 @@ def _add_slide(outline: Outline, elements: list[Any], number: int, notes: str) -
     if notes:
         outline.heading("Speaker notes", 2, page=number)
         outline.prose(notes, page=number)
+
+
+def _check_slides(count: int, limits: Limits) -> None:
+    if count > limits.max_pages:
+        raise LimitExceeded(f"{count} slides are more than {limits.max_pages}")
 
 
 def _is_slide_title(element: Any) -> bool:

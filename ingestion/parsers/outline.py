@@ -101,7 +101,9 @@ class Outline:
 
     def _close(self, level: int) -> None:
         """Close the headings at `level` and deeper; those that led to nothing become a paragraph."""
-        stay = next((n for n, (depth, _) in enumerate(self._open) if depth >= level), len(self._open))
+        stay = next(
+            (n for n, (depth, _) in enumerate(self._open) if depth >= level), len(self._open)
+        )
         closing = [text for _, text in self._open[stay:]]
         empty = closing[len(closing) - min(self._untold, len(closing)) :]
         self._open = self._open[: len(self._open) - len(empty)]

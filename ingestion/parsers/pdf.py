@@ -151,7 +151,9 @@ def _without_furniture(pages: Sequence[PageContent]) -> list[PageContent]:
         return line.top > page.height * (1 - _MARGIN) or line.bottom < page.height * _MARGIN
 
     seen = Counter(
-        text for page in pages for text in {key(line) for line in page.lines if is_marginal(line, page)}
+        text
+        for page in pages
+        for text in {key(line) for line in page.lines if is_marginal(line, page)}
     )
     often = max(2, (len(pages) + 1) // 2)
 
@@ -188,7 +190,10 @@ def _properties(document: Any) -> tuple[dict[str, MetadataValue], str]:
         if date and date not in _PLACEHOLDER_DATES:
             metadata["date"] = date
             break
-    if (author := found.get("Author", "").strip()) and author.lower() not in {"anonymous", "unknown"}:
+    if (author := found.get("Author", "").strip()) and author.lower() not in {
+        "anonymous",
+        "unknown",
+    }:
         metadata["author"] = author
     title = " ".join(found.get("Title", "").split())
     return metadata, "" if is_junk_title(title) else title

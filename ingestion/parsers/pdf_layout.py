@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 from typing import Protocol
 
@@ -14,7 +15,7 @@ from rag.types import Table
 _LARGER = 1.12
 """How many times larger than the running text a heading is set, at least."""
 _MAX_HEADING = 120
-_BULLET = re.compile(r"(?:[•‣▪●○◦\uf0b7\uf0a7·]|[-–*](?=\s))\s*")
+_BULLET = re.compile(r"(?:[•‣▪●○◦\uf0b7\uf0a7·]|[-\u2013*](?=\s))\s*")
 _NUMBER = re.compile(r"\(?(?:\d{1,2}|[a-z])[.)]\s+\S")
 _CAPTION = re.compile(r"(?:table|tabelle|tab\.|figure|fig\.|abb\.|abbildung)\s*\d", re.IGNORECASE)
 
@@ -55,9 +56,7 @@ class PlacedTable:
 
     def holds(self, line: Line) -> bool:
         middle = (line.bottom + line.top) / 2
-        return (
-            self.bottom <= middle <= self.top and self.left - 3 <= line.left <= self.right + 3
-        )
+        return self.bottom <= middle <= self.top and self.left - 3 <= line.left <= self.right + 3
 
 
 class TableFinder(Protocol):
@@ -66,11 +65,14 @@ class TableFinder(Protocol):
 
 def add_pages(outline: Outline, pages: Sequence[PageContent], tables: TableFinder) -> None:
     """Add the text of `pages` to `outline`, tables in their places and not as text as well."""
-    levels = heading_levels([line for page in pages for line in page.lines])
-    flow = _Flow(outline, levels)
-    for page in pages:
-        found = tables.on_page(page)
-        flow.start_page(page)
+    found_on = [tables.on_page(page) for page in pages]
+    outside = [
+        [line for line in page.lines if not any(table.holds(line) for table in found)]
+        for page, found in zip(pages, found_on, strict=True)
+    ]
+    flow = _Flow(outline, heading_levels([line for lines in outside for line in lines]))
+    for page, found, text in zip(pages, found_on, outside, strict=True):
+        flow.start_page(text)
         placed: set[int] = set()
         for line in page.lines:
             inside = next((n for n, table in enumerate(found) if table.holds(line)), None)
@@ -130,16 +132,16 @@ class _Flow:
         self._lines: list[Line] = []
         self._text = ""
         self._leading = 0.0
-        self._edge = 0.0
+        self._page: Sequence[Line] = ()
 
-    def start_page(self, page: PageContent) -> None:
+    def start_page(self, lines: Sequence[Line]) -> None:
         drops = [
             above.bottom - below.bottom
-            for above, below in zip(page.lines, page.lines[1:], strict=False)
+            for above, below in pairwise(lines)
             if 0 < above.bottom - below.bottom < 4 * max(1.0, above.size)
         ]
         self._leading = median(drops) if drops else 0.0
-        self._edge = max((line.right for line in page.lines), default=0.0)
+        self._page = lines
 
     def line(self, line: Line) -> None:
         if self._lines and self._goes_on(line):
@@ -173,23 +175,25 @@ class _Flow:
 
     def _goes_on(self, line: Line) -> bool:
         before = self._lines[-1]
+        if _is_beside(before, line):
+            return True
+        before = max(self._lines, key=lambda other: other.size) if len(self._lines) < 4 else before
         if self._level(before) != self._level(line) or abs(before.size - line.size) > 1:
             return False
+        before = self._lines[-1]
         if before.page != line.page:
             return self._text[-1] not in ".!?:" and line.text[:1].islower()
         drop = before.bottom - line.bottom
-        if abs(drop) < 0.4 * line.size:
-            return True  # the same line, after a gap
         if _BULLET.match(line.text) or _NUMBER.match(line.text):
             return False
         if drop < 0:  # a new column: only a sentence goes on there
             return self._text[-1] not in ".!?:" and line.text[:1].islower()
-        return drop <= 1.25 * max(self._leading, line.size)
+        return drop <= 1.3 * min(max(self._leading, line.size), 1.7 * line.size)
 
     def _append(self, line: Line) -> None:
         before = self._lines[-1]
         self._lines.append(line)
-        if before.page == line.page and abs(before.bottom - line.bottom) < 0.4 * line.size:
+        if _is_beside(before, line):
             self._text = f"{self._text} {line.text}"
         elif self._is_full(before, line) or before.page != line.page or line.bottom > before.bottom:
             self._text = joined(self._text, line.text)
@@ -198,11 +202,19 @@ class _Flow:
 
     def _is_full(self, before: Line, line: Line) -> bool:
         """Whether the page's width broke the line: the next word would not have fit."""
-        edge = max(other.right for other in (*self._lines, line))
-        if edge < 0.6 * self._edge and len(self._lines) > 3:
-            column = edge  # a narrow column
-        else:
-            column = max(edge, self._edge) if edge > 0.45 * self._edge else edge
+        rights = sorted(other.right for other in self._page if abs(other.left - line.left) < 25)
+        edge = rights[len(rights) * 4 // 5] if rights else line.right
         first_word = line.text.split(maxsplit=1)[0]
         character = (before.right - before.left) / max(1, len(before.text))
-        return before.right + (len(first_word) + 2) * character > column
+        return before.right + (len(first_word) + 1.5) * character > edge
+
+
+def _is_beside(before: Line, line: Line) -> bool:
+    """Whether `line` goes on at the height of `before`: after a gap, or raised as a footnote is."""
+    overlap = min(before.top, line.top) - max(before.bottom, line.bottom)
+    height = min(before.top - before.bottom, line.top - line.bottom)
+    return (
+        before.page == line.page
+        and overlap > 0.5 * height
+        and -2 < line.left - before.right < 20 * line.size
+    )

@@ -81,40 +81,44 @@ def add_grid(outline: Outline, rows: Sequence[Sequence[str]]) -> None:
     Rows that hold one text only, above a table, are its caption; below it, a note. Blank rows
     part tables, unless what follows looks like more of the same table.
     """
-    pending: list[str] = []
+    notes: list[str] = []
     table: list[Row] = []
-
-    def end_table() -> None:
-        for note in pending[:-1]:
-            outline.prose(note)
-        caption = pending[-1] if pending else ""
-        if len(table) > 1 and all(is_lone(row) for row in table):
-            outline.prose("\n".join([*pending[-1:], *(next(filter(None, row)) for row in table)]))
-        elif table:
-            outline.table(table_of(table, caption=caption))
-        elif caption:
-            outline.prose(caption)
-        pending.clear()
-        table.clear()
-
     blank = False
     for raw in rows:
         row = tuple(cell.strip() for cell in raw)
         if not any(row):
             blank = True
             continue
-        lone = is_lone(row) and len(row) > 1
-        text = next(filter(None, row))
-        if lone and (not table or (blank and not is_data(text)) or len(text) > _MAX_CAPTION):
+        if _is_note(row, after_blank=blank, in_table=bool(table)):
             if table:
-                end_table()
-            pending.append(text)
+                _add_table(outline, notes, table)
+                notes, table = [], []
+            notes.append(next(filter(None, row)))
         else:
             if table and blank and _starts_table(row, table):
-                end_table()
+                _add_table(outline, notes, table)
+                notes, table = [], []
             table.append(row)
         blank = False
-    end_table()
+    _add_table(outline, notes, table)
+
+
+def _is_note(row: Row, *, after_blank: bool, in_table: bool) -> bool:
+    if len(row) < 2 or not is_lone(row):
+        return False
+    text = next(filter(None, row))
+    return not in_table or (after_blank and not is_data(text)) or len(text) > _MAX_CAPTION
+
+
+def _add_table(outline: Outline, notes: Sequence[str], table: Sequence[Row]) -> None:
+    """Add `table` under the last of `notes`; one column is a list, not a table."""
+    if len(table) > 1 and all(map(is_lone, table)):
+        outline.prose("\n".join([*notes, *(next(filter(None, row)) for row in table)]))
+        return
+    for note in notes if not table else notes[:-1]:
+        outline.prose(note)
+    if table:
+        outline.table(table_of(table, caption=notes[-1] if notes else ""))
 
 
 def _starts_table(row: Row, above: Sequence[Row]) -> bool:
@@ -123,7 +127,10 @@ def _starts_table(row: Row, above: Sequence[Row]) -> bool:
         return False
     if row == above[0]:
         return True
-    held = [any(is_data(line[place]) for line in above[1:] if place < len(line)) for place in range(len(row))]
+    held = [
+        any(is_data(line[place]) for line in above[1:] if place < len(line))
+        for place in range(len(row))
+    ]
     return any(cell and held[place] and not is_data(cell) for place, cell in enumerate(row)) or (
         [bool(cell) for cell in row] != [bool(cell) for cell in above[0]]
         and not any(map(is_data, row))
@@ -157,7 +164,9 @@ def _fill(rows: list[list[str]], top: int, left: int, bottom: int, right: int) -
 
 def _check_cells(height: int, width: int, limits: Limits) -> None:
     if height * width > limits.max_cells:
-        raise LimitExceeded(f"{height} rows of {width} columns are more than {limits.max_cells} cells")
+        raise LimitExceeded(
+            f"{height} rows of {width} columns are more than {limits.max_cells} cells"
+        )
 
 
 def _text_of(value: object) -> str:
@@ -165,7 +174,11 @@ def _text_of(value: object) -> str:
         case bool():
             return "TRUE" if value else "FALSE"
         case float():
-            return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(round(value, 10))
+            return (
+                str(int(value))
+                if value.is_integer() and abs(value) < 1e15
+                else repr(round(value, 10))
+            )
         case dt.datetime():
             return value.date().isoformat() if value.time() == dt.time() else value.isoformat(" ")
         case dt.date() | dt.time():
@@ -183,11 +196,12 @@ def _delimiter_of(text: str, name: str) -> str:
     sample = "\n".join(text.split("\n")[:50])
     best, best_score = ",", 0.0
     for delimiter in _DELIMITERS:
-        rows = [row for row in csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter) if row]
+        rows = [
+            row for row in csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter) if row
+        ]
         widths = [len(row) for row in rows]
         common = max(set(widths), key=lambda width: (widths.count(width), width), default=1)
         score = 0.0 if common < 2 else widths.count(common) / len(widths) + common / 1000
         if score > best_score:
             best, best_score = delimiter, score
     return best
-

@@ -12,7 +12,7 @@ _RULE = re.compile(r"\s*([=\-_*~#])\1{2,}\s*")
 _UNDERLINE = re.compile(r"\s*(={3,}|-{3,}|~{3,}|\*{3,})\s*")
 _NUMBERED = re.compile(r"\s*(\d{1,2}(?:\.\d{1,2}){0,3})[.)]?\s+\S.{0,78}")
 _INNER_GAP = re.compile(r"\S {2,}\S|\t")
-_ITEM = re.compile(r"\s*[-*•‣▪–]\s+")
+_ITEM = re.compile(r"\s*[-*•‣▪\u2013]\s+")
 _MAX_HEADING = 80
 
 
@@ -27,7 +27,9 @@ def parse_text(file: RawFile, limits: Limits) -> Extracted:
     return Extracted(title=title, sections=sections, metadata=metadata, warnings=warnings)
 
 
-def add_text(outline: Outline, text: str, *, page: int | None = None, headings: bool = True) -> None:
+def add_text(
+    outline: Outline, text: str, *, page: int | None = None, headings: bool = True
+) -> None:
     """Add plain text to `outline`; `headings` says whether to look for headings in it."""
     for lines in _paragraphs(text):
         rest = _take_heading(outline, lines, page) if headings else lines
@@ -57,7 +59,11 @@ def _take_heading(outline: Outline, lines: Sequence[str], page: int | None) -> S
         lines = lines[1:]
     while lines:
         first = lines[0].strip()
-        if len(lines) > 1 and (line := _UNDERLINE.fullmatch(lines[1])) and len(first) <= _MAX_HEADING:
+        if (
+            len(lines) > 1
+            and (line := _UNDERLINE.fullmatch(lines[1]))
+            and len(first) <= _MAX_HEADING
+        ):
             outline.heading(first, 1 if line[1][0] == "=" else 2, page=page)
             lines = lines[2:]
         elif _is_shouted(first) and not _INNER_GAP.search(first):

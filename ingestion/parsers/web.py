@@ -63,7 +63,7 @@ def parse_markdown(file: RawFile, limits: Limits) -> Extracted:
     text, encoding = decoded(file.body)
     front, text = _front_matter(text)
     markdown = MarkdownIt("commonmark", {"breaks": True}).enable(["table", "strikethrough"])
-    markup = cast("str", markdown.render(_rejoined(text)))
+    markup = markdown.render(_rejoined(text))
     extracted = read_html(markup, document_type="document", limits=limits)
     title = str(front.pop("title", "")) or extracted.title
     title, sections = titled(extracted.sections, title)
@@ -94,9 +94,12 @@ def parse_with_pandoc(file: RawFile, limits: Limits, *, format_name: str) -> Ext
             markup = cast(
                 "str",
                 pypandoc.convert_file(
-                    str(path), "html", format=_PANDOC_FORMATS[format_name], sandbox=True,
+                    str(path),
+                    "html",
+                    format=_PANDOC_FORMATS[format_name],
+                    sandbox=True,
                     extra_args=[f"--template={template}", "--wrap=none", "--quiet"],
-                ),  # fmt: skip
+                ),
             )
         except RuntimeError as error:
             raise ParseError(f"pandoc cannot read it as {format_name}") from error
@@ -128,9 +131,11 @@ def read_html(
 
 
 def _prepared(markup: str, limits: Limits) -> _Page:
-    from lxml import etree, html  # noqa: PLC0415 - as slow to import as the rest of the family
+    from lxml import etree, html  # pyright: ignore[reportAttributeAccessIssue] # noqa: PLC0415 - as slow to import as the rest of the family
 
-    parser = html.HTMLParser(remove_comments=True, remove_pis=True, encoding="utf-8", no_network=True)
+    parser = html.HTMLParser(
+        remove_comments=True, remove_pis=True, encoding="utf-8", no_network=True
+    )
     content = without_marks(markup).encode("utf-8", "replace")
     try:
         root = cast("Any", html.document_fromstring(content, parser=parser))
@@ -207,7 +212,7 @@ def _lift_tables(root: Any) -> list[Table]:
 
     unstructured would lose `rowspan` and `colspan`.
     """
-    from lxml import etree  # noqa: PLC0415 - as slow to import as the rest of the family
+    from lxml import etree  # pyright: ignore[reportAttributeAccessIssue] # noqa: PLC0415 - as slow to import as the rest of the family
 
     tables: list[Table] = []
     for table in list(root.iter("table")):

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import cast
 
 from rag.access import AccessList, AccessScope, TenantId
-from rag.adapters.qdrant_edge_process import LENGTH_BYTES, Done, Failed, frame
-from rag.adapters.qdrant_edge_shard import EdgePoint
+from rag.adapters.qdrant_edge_shard import LENGTH_BYTES, Done, EdgePoint, Failed, frame
 from rag.adapters.qdrant_payload import (
     checked,
     described,
@@ -222,6 +221,8 @@ class _Connection:
                 if not answer.done():  # its asker may have been cancelled
                     answer.set_result(pickle.loads(body))  # noqa: S301 - our own child's
         except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
             for answer in self._waiting:
                 if not answer.done():
                     answer.set_result(_GONE)

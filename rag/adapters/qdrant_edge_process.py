@@ -13,32 +13,21 @@ import pickle
 import select
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO
 
-from rag.adapters.qdrant_edge_shard import Shard, open_shard
+from rag.adapters.qdrant_edge_shard import (
+    LENGTH_BYTES,
+    Done,
+    Failed,
+    Shard,
+    frame,
+    open_shard,
+)
 from rag.errors import ConfigurationError
 
-LENGTH_BYTES = 8
 _FLUSH_AFTER_WRITES = 2_000
 _FLUSH_AFTER_IDLE_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    result: object
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    kind: Literal["configuration", "full", "unavailable"]
-    message: str
-
-
-def frame(message: object) -> bytes:
-    body = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
-    return len(body).to_bytes(LENGTH_BYTES, "little") + body
 
 
 def serve(shard: Shard, requests: IO[bytes], answers: IO[bytes]) -> None:

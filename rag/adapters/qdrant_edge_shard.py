@@ -1,15 +1,19 @@
-"""A Qdrant Edge shard on disk: opening it, and the calls into its engine. Every call blocks."""
+"""A Qdrant Edge shard on disk: opening it, and the calls into its engine. Every call blocks.
+
+The messages that the owning process exchanges with whoever started it stand here too.
+"""
 # pyright: reportUnknownMemberType=false
 
 import fcntl
 import json
+import pickle
 import shutil
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import qdrant_edge as qdrant
 
@@ -18,6 +22,7 @@ from rag.adapters.qdrant_payload import (
     DATE_RANGE,
     DENSE,
     KEYWORDS,
+    SCHEMA,
     SPARSE,
     TENANT,
     Condition,
@@ -26,12 +31,12 @@ from rag.adapters.qdrant_payload import (
     Range,
     Where,
     chunk_of,
+    ranked,
 )
 from rag.errors import ConfigurationError
 from rag.types import ChunkId, IndexHit, Vector
 
-SCHEMA = 1
-"""Raised whenever payloads, filters or terms change so that an older index must be rebuilt."""
+LENGTH_BYTES = 8
 _LOCK_WAIT_S = 2.0
 _PAGE = 1_000
 
@@ -44,6 +49,22 @@ class EdgePoint:
     text: str
     vector: Vector
     payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    result: object
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    kind: Literal["configuration", "full", "unavailable"]
+    message: str
+
+
+def frame(message: object) -> bytes:
+    body = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+    return len(body).to_bytes(LENGTH_BYTES, "little") + body
 
 
 class Shard:
@@ -112,8 +133,6 @@ class Shard:
     def _best(
         self, query: qdrant.Query, which: Where, limit: int, params: qdrant.SearchParams
     ) -> list[IndexHit]:
-        """The first `limit` by score and then chunk id. The engine's own order of equal scores is
-        not stable, so it is asked for more until the last score kept is complete."""
         asked = limit + 1
         while True:
             request = qdrant.QueryRequest(
@@ -123,10 +142,10 @@ class Shard:
                 params=params,
                 with_payload=["chunk"],
             )
-            found = self._engine.query(request)
-            if len(found) < asked or found[-1].score < found[limit - 1].score:
-                hits = [IndexHit(chunk_of(point.payload), point.score) for point in found]
-                return sorted(hits, key=lambda hit: (-hit.score, hit.chunk))[:limit]
+            points = self._engine.query(request)
+            found = [IndexHit(chunk_of(point.payload), point.score) for point in points]
+            if (best := ranked(found, asked=asked, limit=limit)) is not None:
+                return best
             asked *= 4
 
 

@@ -12,7 +12,7 @@ each shape, so a point with neither `readers` nor a shape is in none: what is mi
 import re
 import sys
 from calendar import isleap, monthrange
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -24,8 +24,20 @@ import numpy as np
 from rag.access import MAX_CLAUSES, AccessList, AccessScope, TenantId
 from rag.errors import ConfigurationError, InvalidRequest
 from rag.protocols import IndexPoint
-from rag.types import AnyOf, Between, ChunkId, DocumentId, Filters, Metadata, MetadataValue, Vector
+from rag.types import (
+    AnyOf,
+    Between,
+    ChunkId,
+    DocumentId,
+    Filters,
+    IndexHit,
+    Metadata,
+    MetadataValue,
+    Vector,
+)
 
+SCHEMA = 1
+"""Raised whenever payloads, filters or terms change so that an older index must be rebuilt."""
 DENSE = "dense"
 SPARSE = "bm25"
 CLAUSES = tuple(f"clause_{number}" for number in range(1, MAX_CLAUSES + 1))
@@ -294,3 +306,14 @@ def checked(vector: Vector, *, dimensions: int) -> Vector:
     if not np.isfinite(vector).all():
         raise ConfigurationError("the embedder gave a vector that is not finite")
     return vector
+
+
+def ranked(found: Sequence[IndexHit], *, asked: int, limit: int) -> list[IndexHit] | None:
+    """The first `limit` of the `asked` best points, by score and then by chunk id.
+
+    The engine's own order of equal scores is not stable. None where it cut off in the middle of
+    the equal scores that `limit` falls in: ask for more.
+    """
+    if len(found) == asked and found[-1].score == found[limit - 1].score:
+        return None
+    return sorted(found, key=lambda hit: (-hit.score, hit.chunk))[:limit]

@@ -57,7 +57,7 @@ def parse_prompt(text: str, *, name: str, version: str) -> Prompt:
     sections = dict(zip(rest[::2], (body.strip() for body in rest[1::2]), strict=True))
     if tuple(sections) != _SECTIONS:
         raise ConfigurationError(f"prompt {name}/{version} has not the sections {_SECTIONS}")
-    found = set(_PLACEHOLDER.findall(text))
+    found = frozenset(str(match[1]) for match in _PLACEHOLDER.finditer(text))
     if found != _PLACEHOLDERS:
         raise ConfigurationError(
             f"prompt {name}/{version} has not exactly the placeholders {sorted(_PLACEHOLDERS)}"

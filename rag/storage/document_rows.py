@@ -53,6 +53,7 @@ COLUMNS = (
     DocumentRow.source,
     DocumentRow.uri,
     DocumentRow.title,
+    DocumentRow.source_title,
     DocumentRow.state,
     DocumentRow.generation,
     DocumentRow.settled,
@@ -85,6 +86,7 @@ def document_of(row: Any) -> StoredDocument:
         ref=DocumentRef(
             DocumentId(row.id), TenantId(row.tenant), SourceId(row.source), row.uri, row.title
         ),
+        source_title=row.source_title,
         state=DocumentState(row.state),
         generation=row.generation,
         settled=row.settled,
@@ -120,6 +122,7 @@ def values_of_begun(ref: DocumentRef, access: AccessList, moment: datetime) -> d
         "source": ref.source,
         "uri": ref.uri,
         "title": ref.title,
+        "source_title": ref.title,
         "revision": "",
         "access_fingerprint": "",
         "version": None,
@@ -141,6 +144,7 @@ def values_of_begun(ref: DocumentRef, access: AccessList, moment: datetime) -> d
 def values_of_version(new: NewVersion, moment: datetime) -> dict[str, Any]:
     return {
         "title": new.ref.title,
+        "source_title": new.source_title,
         "revision": new.revision,
         "access_fingerprint": new.access_fingerprint,
         "version": new.version,
@@ -181,6 +185,7 @@ VALUES_OF_DELETED: dict[str, Any] = {
     "generation": DocumentRow.generation + 1,
     "supersedes": None,
     "title": "",
+    "source_title": "",
     "document_type": None,
     "language": None,
     "content_hash": None,

@@ -22,7 +22,10 @@ from rag.storage.records import Digest, Job, JobId, JobKind, JobState, NewJob, S
 from rag.storage.tables import PENDING, JobRow, SourceRow
 from rag.types import SourceId
 
-Announce = Callable[[Sequence[JobId]], Awaitable[None]]
+Due = tuple[JobId, int]
+"""A job that may be begun now, and how often it was begun before."""
+
+Announce = Callable[[Sequence[Due]], Awaitable[None]]
 """Tells whoever runs jobs that these may be begun. It may fail to; it must not raise."""
 
 _OVER = (JobState.DONE.value, JobState.FAILED.value, JobState.DEAD.value)
@@ -30,7 +33,18 @@ _RETRYABLE = (JobState.FAILED.value, JobState.DEAD.value, JobState.WAITING.value
 SUPERSEDED = "superseded by a later job"
 
 
-async def announce_to_nobody(_jobs: Sequence[JobId]) -> None:
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt failed, in words that an administrator may read."""
+
+    error_class: str
+    reason: str
+
+
+_LOST = Failure("WorkerLost", "the worker that ran it was lost")
+
+
+async def announce_to_nobody(_jobs: Sequence[Due]) -> None:
     """For those who enqueue where nobody listens: a sweeper finds the jobs."""
 
 
@@ -55,22 +69,23 @@ class Jobs:
         moment = self.clock()
         rows = {(job.source, job.subject): _row_of(job, moment) for job in jobs}
         insert = insert_into(self.database, JobRow)
-        replaced = (
-            "kind", "uri", "payload", "original", "batch", "state", "attempts",
-            "max_attempts", "not_before", "error_class", "error", "created_at",
-        )  # fmt: skip
+        # A change of access or a reindexing never takes the place of content that is on its way.
+        knows_more = _weight(insert.excluded["kind"]) >= _weight(JobRow.kind)
         statement = insert.on_conflict_do_update(
             index_elements=["source", "subject"],
             index_where=PENDING,
-            set_={name: insert.excluded[name] for name in replaced}
+            set_={
+                name: case((knows_more, insert.excluded[name]), else_=getattr(JobRow, name))
+                for name in _REPLACED
+            }
             | {"priority": _lesser(insert.excluded["priority"])},
-        ).returning(JobRow.id, JobRow.source, JobRow.subject)
+        ).returning(JobRow.id, JobRow.source, JobRow.subject, JobRow.attempts)
         # In one order everywhere, so that two who enqueue the same jobs cannot wait on each other.
         ordered = [rows[key] for key in sorted(rows)]
         async with self.database.writing() as connection:
-            result = await connection.execute(statement, ordered)
-            ids = {(row.source, row.subject): JobId(row.id) for row in result}
-        await self.announce(list(ids.values()))
+            queued = (await connection.execute(statement, ordered)).all()
+        await self.announce([(JobId(row.id), row.attempts) for row in queued])
+        ids = {(row.source, row.subject): JobId(row.id) for row in queued}
         return [ids[job.source, job.subject] for job in jobs]
 
     async def retry(self, tenant: TenantId, job: JobId) -> JobId:
@@ -114,16 +129,16 @@ class Jobs:
         """Like the three below: False when the lease had been lost, and nothing was written."""
         return await self._over(job, JobState.DONE, outcome=outcome)
 
-    async def failed(self, job: Job, error: BaseException) -> bool:
-        return await self._over(job, JobState.FAILED, **_of_error(error))
+    async def failed(self, job: Job, failure: Failure) -> bool:
+        return await self._over(job, JobState.FAILED, **_values_of(failure))
 
-    async def died(self, job: Job, error: BaseException) -> bool:
-        return await self._over(job, JobState.DEAD, **_of_error(error))
+    async def died(self, job: Job, failure: Failure) -> bool:
+        return await self._over(job, JobState.DEAD, **_values_of(failure))
 
-    async def wait(self, job: Job, error: BaseException, *, delay: timedelta) -> bool:
+    async def wait(self, job: Job, failure: Failure, *, delay: timedelta) -> bool:
         """Try again after `delay`, unless a later job for the same subject waits already."""
         return await self._put_back(
-            job, state=JobState.WAITING, not_before=self.clock() + delay, **_of_error(error)
+            job, state=JobState.WAITING, not_before=self.clock() + delay, **_values_of(failure)
         )
 
     async def release(self, job: Job) -> bool:
@@ -134,23 +149,27 @@ class Jobs:
 
     # --- whoever keeps order --------------------------------------------------------------------
 
-    async def sweep(self) -> int:
-        """Take back the jobs whose lease ran out; the number of them."""
-        expired = and_(JobRow.state == JobState.RUNNING.value, JobRow.lease_until < self.clock())
-        lost = TimeoutError("the worker that ran it was lost")
+    async def sweep(self, *, all_leases: bool = False) -> int:
+        """Take back the jobs whose lease ran out; the number of them.
+
+        `all_leases`: those of every owner, at the start of the one process that runs jobs.
+        """
+        lost = JobRow.state == JobState.RUNNING.value
+        if not all_leases:
+            lost = and_(lost, JobRow.lease_until < self.clock())
         async with self.database.reading() as connection:
-            rows = (await connection.execute(select(*_COLUMNS).where(expired))).all()
+            rows = (await connection.execute(select(*_COLUMNS).where(lost))).all()
         for job in map(_job_of, rows):
             if job.attempts >= job.max_attempts:
-                await self._over(job, JobState.DEAD, **_of_error(lost))
+                await self._over(job, JobState.DEAD, **_values_of(_LOST))
             else:
                 await self._put_back(
-                    job, state=JobState.QUEUED, not_before=self.clock(), **_of_error(lost)
+                    job, state=JobState.QUEUED, not_before=self.clock(), **_values_of(_LOST)
                 )
         return len(rows)
 
-    async def due(self, *, limit: int = 1000) -> list[tuple[JobId, int]]:
-        """Jobs that may be begun now, with the attempts they had, the most urgent first."""
+    async def due(self, *, limit: int = 1000) -> list[Due]:
+        """The most urgent first."""
         statement = (
             select(JobRow.id, JobRow.attempts)
             .where(PENDING, JobRow.not_before <= self.clock(), _free())
@@ -272,7 +291,7 @@ class Jobs:
             )
             put_back = (await connection.execute(statement)).rowcount > 0
         if put_back and state is JobState.QUEUED:
-            await self.announce([job.id])
+            await self.announce([(job.id, values.get("attempts", job.attempts))])
         return put_back
 
     async def _settle(self, job: Job, **values: Any) -> bool:
@@ -315,12 +334,37 @@ def _free() -> ColumnElement[bool]:
     return and_(~busy, ~paused)
 
 
+_REPLACED = (
+    "kind",
+    "uri",
+    "payload",
+    "original",
+    "batch",
+    "state",
+    "attempts",
+    "max_attempts",
+    "not_before",
+    "error_class",
+    "error",
+    "created_at",
+)
+"""What a waiting job takes over from the one that replaces it."""
+
+
+def _weight(kind: Any) -> Any:
+    return case(
+        (kind.in_((JobKind.UPSERT.value, JobKind.DELETE.value)), 2),
+        (kind == JobKind.ACCESS.value, 1),
+        else_=0,
+    )
+
+
 def _lesser(excluded: ColumnElement[int]) -> Any:
     return case((JobRow.priority < excluded, JobRow.priority), else_=excluded)
 
 
-def _of_error(error: BaseException) -> dict[str, str]:
-    return {"error_class": type(error).__name__, "error": str(error) or type(error).__name__}
+def _values_of(failure: Failure) -> dict[str, str]:
+    return {"error_class": failure.error_class, "error": failure.reason}
 
 
 def _row_of(job: NewJob, moment: datetime) -> dict[str, Any]:

@@ -137,7 +137,7 @@ class Keys:
         await self._note_use(key, now)
         return key
 
-    async def list(self, tenant: TenantId) -> list[ApiKey]:
+    async def listed(self, tenant: TenantId) -> list[ApiKey]:
         """Every key of `tenant`, revoked ones too, newest first."""
         query = _KEYS.where(_COLUMNS.tenant == tenant).order_by(
             _COLUMNS.created_at.desc(), _COLUMNS.id

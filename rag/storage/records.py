@@ -90,6 +90,8 @@ class StoredDocument:
     """A document as the ledger knows it. Not for readers: it has passed no scope."""
 
     ref: DocumentRef
+    source_title: str
+    """What the source calls it; its `ref.title` is what the document calls itself."""
     state: DocumentState
     generation: int
     settled: bool
@@ -114,8 +116,6 @@ class StoredDocument:
     error: str | None
     indexed_at: datetime | None
     updated_at: datetime
-    chunks: int = 0
-    """Only where it was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +147,7 @@ class NewVersion:
     """What a document becomes when its new version is switched to."""
 
     ref: DocumentRef
+    source_title: str
     version: VersionId
     revision: str
     access_fingerprint: str

@@ -122,6 +122,8 @@ class DocumentRow(Base):
     source: Mapped[str] = mapped_column(ForeignKey("sources.id"), index=True)
     uri: Mapped[str] = mapped_column(SourceText)
     title: Mapped[str] = mapped_column(SourceText)
+    source_title: Mapped[str] = mapped_column(SourceText)
+    """What the source calls it; `title` is what the document calls itself."""
     revision: Mapped[str] = mapped_column(SourceText)
     access_fingerprint: Mapped[str] = mapped_column(SourceText)
     version: Mapped[str | None] = mapped_column(String(ID_LENGTH))

@@ -52,18 +52,18 @@ async def test_the_secret_is_long_and_stored_nowhere(keys: Keys, database: Datab
     async with database.reading() as connection:
         rows = (await connection.execute(text("SELECT * FROM api_keys"))).all()
     assert parsed.secret not in repr(rows)
-    assert parsed.secret not in repr(await keys.list(ACME))
+    assert parsed.secret not in repr(await keys.listed(ACME))
 
 
 async def test_a_revoked_key_opens_nothing(keys: Keys) -> None:
     made = await keys.create(name="anna", principal=ANNA, permissions=["search"])
     await keys.revoke(ACME, made.key.id)
     assert await keys.authenticate(made.token) is None
-    [listed] = await keys.list(ACME)
+    [listed] = await keys.listed(ACME)
     revoked_at = listed.revoked_at
     assert revoked_at is not None
     await keys.revoke(ACME, made.key.id)
-    assert (await keys.list(ACME))[0].revoked_at == revoked_at
+    assert (await keys.listed(ACME))[0].revoked_at == revoked_at
 
 
 async def test_an_expired_key_opens_nothing(keys: Keys) -> None:
@@ -83,7 +83,7 @@ async def test_a_right_id_with_another_keys_secret_opens_nothing(keys: Keys) -> 
 
 async def test_nobody_sees_or_revokes_the_keys_of_another_tenant(keys: Keys) -> None:
     made = await keys.create(name="anna", principal=ANNA, permissions=["search"])
-    assert await keys.list(OTHER) == []
+    assert await keys.listed(OTHER) == []
     with pytest.raises(NotFound):
         await keys.revoke(OTHER, made.key.id)
     with pytest.raises(NotFound):
@@ -99,9 +99,9 @@ async def test_a_key_of_an_unknown_tenant_cannot_be_made(keys: Keys) -> None:
 
 async def test_the_last_use_of_a_key_is_noted(keys: Keys) -> None:
     made = await keys.create(name="anna", principal=ANNA, permissions=["search"])
-    assert (await keys.list(ACME))[0].last_used_at is None
+    assert (await keys.listed(ACME))[0].last_used_at is None
     await keys.authenticate(made.token)
-    assert (await keys.list(ACME))[0].last_used_at is not None
+    assert (await keys.listed(ACME))[0].last_used_at is not None
 
 
 @given(st.text())

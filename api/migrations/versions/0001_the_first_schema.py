@@ -100,6 +100,7 @@ def upgrade() -> None:
         sa.Column("source", sa.String(length=64), nullable=False),
         sa.Column("uri", sa.Text(), nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("source_title", sa.Text(), nullable=False),
         sa.Column("revision", sa.Text(), nullable=False),
         sa.Column("access_fingerprint", sa.Text(), nullable=False),
         sa.Column("version", sa.String(length=64), nullable=True),

@@ -1,0 +1,117 @@
+"""The filters of a request: from JSON to what retrieval understands."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    Discriminator,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StringConstraints,
+    Tag,
+    model_validator,
+)
+
+from api.shapes import Schema
+from rag.access import TenantId
+from rag.errors import UnknownFilter
+from rag.protocols import PassageStore
+from rag.types import AnyOf, Between, Filters
+
+FieldName = Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]
+
+
+def _shape_of(sent: object) -> str:
+    match sent:
+        case dict():
+            return "range"
+        case list():
+            return "list"
+        case str():
+            return "text"
+        case bool():
+            return "truth"
+        case float():
+            return "number"
+        case _:
+            return "integer"
+
+
+Integer = Annotated[StrictInt, Field(ge=-(2**53), le=2**53)]
+Number = Annotated[StrictFloat, Field(allow_inf_nan=False)]
+FilterText = Annotated[str, StringConstraints(max_length=1_000)]
+Bound = Annotated[
+    Annotated[Integer, Tag("integer")]
+    | Annotated[Number, Tag("number")]
+    | Annotated[FilterText, Tag("text")],
+    Discriminator(_shape_of),
+]
+
+
+class Range(Schema):
+    """Bounds of a number or of an ISO date; at least one, all of one kind."""
+
+    gte: Bound | None = None
+    lte: Bound | None = None
+    gt: Bound | None = None
+    lt: Bound | None = None
+
+    @model_validator(mode="after")
+    def _bounds_agree(self) -> Self:
+        kinds = {isinstance(bound, str) for bound in self.bounds.values()}
+        if not kinds:
+            raise ValueError("a range needs one of gte, lte, gt, lt")
+        if len(kinds) > 1:
+            raise ValueError("a range is between numbers or between dates, not both")
+        return self
+
+    @property
+    def bounds(self) -> dict[str, Any]:
+        return self.model_dump(exclude_none=True)
+
+
+Scalar = Annotated[
+    Annotated[StrictBool, Tag("truth")]
+    | Annotated[Integer, Tag("integer")]
+    | Annotated[Number, Tag("number")]
+    | Annotated[FilterText, Tag("text")],
+    Discriminator(_shape_of),
+]
+Condition = Annotated[
+    Annotated[StrictBool, Tag("truth")]
+    | Annotated[Integer, Tag("integer")]
+    | Annotated[Number, Tag("number")]
+    | Annotated[FilterText, Tag("text")]
+    | Annotated[list[Scalar], Field(min_length=1, max_length=100), Tag("list")]
+    | Annotated[Range, Tag("range")],
+    Discriminator(_shape_of),
+]
+"""A value, a list of values of which one must match, or bounds. Told apart by their JSON type, so
+that a mistake is explained once."""
+FilterMap = Annotated[dict[FieldName, Condition], Field(max_length=20)]
+
+
+async def filters_of(
+    sent: dict[str, Condition], *, tenant: TenantId, store: PassageStore
+) -> Filters:
+    """The filters that retrieval understands. Raises `UnknownFilter`, naming the known fields."""
+    if not sent:
+        return {}
+    known = await store.fields(tenant)
+    unknown = sorted(set(sent) - known)
+    if unknown:
+        raise UnknownFilter(
+            f"unknown filter {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+        )
+    return {name: _condition(condition) for name, condition in sent.items()}
+
+
+def _condition(sent: Condition) -> AnyOf | Between:
+    match sent:
+        case Range():
+            return Between(**sent.bounds)
+        case list():
+            return AnyOf(tuple(sent))
+        case _:
+            return AnyOf((sent,))

@@ -1,0 +1,253 @@
+"""What a job does, whoever runs it: the in-process dispatcher or an arq worker."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, assert_never
+
+from connectors.protocols import Connector, Deleted, Upserted
+from ingestion.describing import ref_of
+from ingestion.kept import PUSH, EmptySource, KeptConnector, kept_of, pushed
+from ingestion.outcomes import AccessUpdated, Failed, Indexed, Outcome, Removed, Unchanged
+from ingestion.pipeline import IngestPipeline
+from ingestion.retry import Again, GiveUp, NeverAgain, RetryPolicy
+from ingestion.sync import INDEXING_ANEW, TAKING_IN, change_of, synchronise
+from rag.access import TenantId
+from rag.errors import Error, StorageUnavailable
+from rag.storage.documents import Documents
+from rag.storage.jobs import Failure, Jobs
+from rag.storage.originals import Originals
+from rag.storage.records import DocumentState, Job, JobKind, NewJob, Source
+from rag.storage.sources import Sources
+from rag.types import DocumentId, SourceId
+
+log = logging.getLogger(__name__)
+
+Connect = Callable[[Source], Connector]
+"""Builds the connector of a registered source. Raises `ConfigurationError`."""
+
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """All that running jobs takes."""
+
+    pipeline: IngestPipeline
+    jobs: Jobs
+    documents: Documents
+    sources: Sources
+    originals: Originals
+    connect: Connect
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    lease: timedelta = timedelta(seconds=60)
+    rng: random.Random = field(default_factory=random.Random)
+
+
+async def run_job(job: Job, work: Work) -> None:
+    """Do a claimed job, keep its lease meanwhile, and record how it went.
+
+    Cancelled, it gives the job back. Where its lease was lost, it stops and records nothing: the
+    job is another's. Errors: `StorageUnavailable`, when the ledger cannot be told; the lease then
+    runs out and the job is taken back.
+    """
+    doing = asyncio.create_task(_perform(job, work))
+    keeping = asyncio.create_task(_keep_lease(job, work))
+    try:
+        await asyncio.wait({doing, keeping}, return_when=asyncio.FIRST_COMPLETED)
+        if doing.done():
+            await _record(job, work, doing)
+    except asyncio.CancelledError:
+        await _stop(doing)
+        await asyncio.shield(work.jobs.release(job))
+        raise
+    finally:
+        await _stop(keeping)
+        await _stop(doing)
+
+
+async def _stop(task: "asyncio.Task[Any]") -> None:
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def _keep_lease(job: Job, work: Work) -> None:
+    """Ends when the lease is lost."""
+    while True:
+        await asyncio.sleep(work.lease.total_seconds() / 4)
+        try:
+            if not await work.jobs.extend(job, lease=work.lease):
+                log.warning("job %s was taken over by another worker", job.id)
+                return
+        except StorageUnavailable:
+            log.warning("job %s: its lease could not be extended", job.id)
+
+
+async def _record(job: Job, work: Work, doing: "asyncio.Task[str | Failure]") -> None:
+    error = doing.exception()
+    if error is None:
+        result = doing.result()
+        if isinstance(result, Failure):
+            await work.jobs.failed(job, result)
+        else:
+            await work.jobs.done(job, result)
+        return
+    failure = _failure_of(error, job)
+    verdict = work.retry.verdict(
+        error, attempts=job.attempts, max_attempts=job.max_attempts, rng=work.rng
+    )
+    match verdict:
+        case Again(delay=delay):
+            await work.jobs.wait(job, failure, delay=delay)
+        case NeverAgain():
+            await work.jobs.failed(job, failure)
+        case GiveUp():
+            await work.jobs.died(job, failure)
+        case _:
+            assert_never(verdict)
+
+
+def _failure_of(error: BaseException, job: Job) -> Failure:
+    name = type(error).__name__
+    if isinstance(error, Error):
+        return Failure(name, str(error))
+    # Nobody knows what such an error's text holds: it goes to the log, under the operator's eyes.
+    log.error("job %s failed in a way nobody foresaw", job.id, exc_info=error)
+    return Failure(name, "an unforeseen error; the log of the worker has it")
+
+
+# --- the kinds of job --------------------------------------------------------------------------
+
+
+async def _perform(job: Job, work: Work) -> str | Failure:
+    """In a word what came of it."""
+    match job.kind:
+        case JobKind.UPSERT | JobKind.ACCESS | JobKind.DELETE:
+            return _told(await _ingest(job, work))
+        case JobKind.SYNC:
+            return await _sync(job, work)
+        case JobKind.REINDEX if job.uri is None:
+            return await _reindex_source(job, work)
+        case JobKind.REINDEX:
+            return _told(await _reindex_document(job, work))
+        case _:
+            assert_never(job.kind)
+
+
+async def _ingest(job: Job, work: Work) -> Outcome:
+    uri = _uri_of(job)
+    if job.original is not None:
+        kept = pushed(uri, job.payload, job.original)
+        sent = KeptConnector(job.source, kept, work.originals)
+        return await work.pipeline.ingest(Upserted(uri, kept.seen), sent, tenant=job.tenant)
+    change = change_of(job.kind, uri, job.payload)
+    if not isinstance(change, Upserted):
+        # Shutting someone out must not wait for a source that does not answer.
+        return await work.pipeline.ingest(change, EmptySource(job.source), tenant=job.tenant)
+    connector = work.connect(await work.sources.get(job.tenant, job.source))
+    try:
+        return await work.pipeline.ingest(change, connector, tenant=job.tenant)
+    finally:
+        await connector.aclose()
+
+
+async def _sync(job: Job, work: Work) -> str:
+    source = await work.sources.get(job.tenant, job.source)
+    if source.kind == PUSH:
+        return "nothing to list: apps send what this source has"
+    connector = work.connect(source)
+    try:
+        found = await synchronise(
+            connector,
+            tenant=job.tenant,
+            batch=job.id,
+            documents=work.documents,
+            jobs=work.jobs,
+            sources=work.sources,
+        )
+    finally:
+        await connector.aclose()
+    return f"listed {found.changes} changes and {found.problems} problems"
+
+
+async def _reindex_source(job: Job, work: Work) -> str:
+    """A job for each document that has a version, and for each that never could be read."""
+    number = 0
+    after: DocumentId | None = None
+    while page := await work.documents.listed(
+        job.tenant, source=job.source, limit=_PAGE, after=after
+    ):
+        after = page[-1].ref.id
+        number += len(page)
+        await work.jobs.enqueue(
+            [
+                reindex_job(job.tenant, job.source, uri=document.ref.uri, batch=job.id)
+                for document in page
+            ]
+        )
+    return f"{number} documents to index anew"
+
+
+def reindex_job(
+    tenant: TenantId, source: SourceId, *, uri: str | None = None, batch: str | None = None
+) -> NewJob:
+    """Index a document anew from the original that was kept; without `uri`, all of the source."""
+    return NewJob(
+        tenant=tenant,
+        source=source,
+        kind=JobKind.REINDEX,
+        uri=uri,
+        batch=batch,
+        priority=INDEXING_ANEW,
+        payload={"anew": True},
+    )
+
+
+def sync_job(tenant: TenantId, source: SourceId) -> NewJob:
+    """List a source, and take in what changed."""
+    return NewJob(tenant=tenant, source=source, kind=JobKind.SYNC, priority=TAKING_IN)
+
+
+async def _reindex_document(job: Job, work: Work) -> Outcome:
+    uri = _uri_of(job)
+    document = await work.documents.find(job.tenant, ref_of(job.tenant, job.source, uri).id)
+    if document is None or document.state is DocumentState.NEW:
+        return Unchanged()  # its first ingest is still to come, from the source
+    if document.state is DocumentState.DELETED:
+        return await work.pipeline.ingest(Deleted(uri), EmptySource(job.source), tenant=job.tenant)
+    kept = kept_of(document)
+    connector = KeptConnector(job.source, kept, work.originals)
+    return await work.pipeline.ingest(
+        Upserted(uri, kept.seen),
+        connector,
+        tenant=job.tenant,
+        anew=bool(job.payload.get("anew", True)),
+    )
+
+
+def _uri_of(job: Job) -> str:
+    if job.uri is None:
+        raise ValueError("a job for one resource names its URI")
+    return job.uri
+
+
+def _told(outcome: Outcome) -> str | Failure:
+    match outcome:
+        case Indexed():
+            return (
+                f"indexed {outcome.chunks} chunks: {outcome.embedded} embedded, "
+                f"{outcome.kept} kept, {outcome.removed} removed"
+            )
+        case Unchanged():
+            return "unchanged"
+        case AccessUpdated():
+            return "access or metadata updated"
+        case Removed():
+            return "removed"
+        case Failed():
+            return Failure(outcome.error_class, outcome.reason)
+        case _:
+            assert_never(outcome)

@@ -1,0 +1,148 @@
+"""Resources that we hold ourselves: what an app pushed, and what is indexed anew."""
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from connectors.protocols import Change, Resource, Seen, Snapshot
+from ingestion.ledger import OriginalStore
+from rag.access import AccessList, TenantId
+from rag.errors import NotFound, PermanentError, SourceGone
+from rag.storage.records import (
+    Digest,
+    JobKind,
+    NewJob,
+    StoredDocument,
+    access_of_json,
+    fingerprint_of,
+    json_of_access,
+)
+from rag.types import Metadata, SourceId, no_metadata
+
+PUSH = "push"
+"""The kind of source whose documents apps send. It is never synchronised."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A resource without its body, which is an original."""
+
+    uri: str
+    title: str
+    media_type: str
+    access: AccessList
+    seen: Seen
+    body: Digest
+    metadata: Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class KeptConnector:
+    """A `Connector` of one resource."""
+
+    source: SourceId
+    kept: Kept
+    originals: OriginalStore
+
+    async def discover(self, since: Snapshot) -> AsyncGenerator[Change]:  # noqa: ARG002
+        """Nothing: what is kept here changes only when somebody sends it."""
+        for _ in ():
+            yield _
+
+    async def fetch(self, uri: str) -> Resource:
+        if uri != self.kept.uri:
+            raise PermanentError("this is another resource")
+        try:
+            body = await self.originals.read(self.kept.body)
+        except NotFound as error:
+            raise PermanentError("the original is not kept any more") from error
+        return Resource(
+            uri=uri,
+            title=self.kept.title,
+            body=body,
+            media_type=self.kept.media_type,
+            access=self.kept.access,
+            seen=self.kept.seen,
+            metadata=self.kept.metadata,
+        )
+
+    async def aclose(self) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class EmptySource:
+    """A `Connector` of nothing: what changes that need no content are told through."""
+
+    source: SourceId
+
+    async def discover(self, since: Snapshot) -> AsyncGenerator[Change]:  # noqa: ARG002
+        for _ in ():
+            yield _
+
+    async def fetch(self, uri: str) -> Resource:
+        raise SourceGone(uri)
+
+    async def aclose(self) -> None:
+        pass
+
+
+async def push_job(
+    originals: OriginalStore,
+    *,
+    tenant: TenantId,
+    source: SourceId,
+    uri: str,
+    title: str,
+    media_type: str,
+    body: bytes,
+    access: AccessList,
+    metadata: Metadata | None = None,
+) -> NewJob:
+    """Keep `body`, and make the job that takes it in. Errors: `StorageUnavailable`."""
+    digest = await originals.store(body)
+    metadata = no_metadata() if metadata is None else metadata
+    return NewJob(
+        tenant=tenant,
+        source=source,
+        kind=JobKind.UPSERT,
+        uri=uri,
+        original=digest,
+        priority=20,
+        payload={
+            "title": title,
+            "media_type": media_type,
+            "access": json_of_access(access),
+            "metadata": dict(metadata),
+        },
+    )
+
+
+def pushed(uri: str, payload: Mapping[str, Any], body: Digest) -> Kept:
+    """What `push_job` put into a job."""
+    described = sha256(repr((payload["access"], payload["metadata"])).encode()).hexdigest()
+    return Kept(
+        uri=uri,
+        title=payload["title"],
+        media_type=payload["media_type"],
+        access=access_of_json(payload["access"]),
+        seen=Seen(fingerprint_of(body, payload["title"]), described),
+        body=body,
+        metadata=payload["metadata"],
+    )
+
+
+def kept_of(document: StoredDocument) -> Kept:
+    """The document as its source last had it. Raises `PermanentError` if its bytes are not kept."""
+    if document.original is None or document.media_type is None:
+        raise PermanentError("the original is not kept")
+    return Kept(
+        uri=document.ref.uri,
+        title=document.source_title,
+        media_type=document.media_type,
+        access=document.access,
+        seen=Seen(document.revision, document.access_fingerprint),
+        body=document.original,
+        metadata=document.source_metadata,
+    )

@@ -1,0 +1,79 @@
+"""The process that reads foreign bytes: `python -m ingestion.parsers.child LIMITS`.
+
+It is started by `subprocess_parser`, has little memory, no secrets, and is killed when it is
+slow. It answers one request after another until its standard input ends.
+"""
+
+import json
+import os
+import resource
+import sys
+from typing import BinaryIO
+
+from ingestion.parsers.model import Extracted, Limits, RawFile
+from ingestion.parsers.wire import LENGTH, packed_reply, read_request
+from rag.errors import LimitExceeded, ParseError, PermanentError
+
+OUT_OF_MEMORY = 86
+"""The exit status of a child that met its memory limit and cannot be trusted with another file."""
+
+
+def main() -> None:
+    settings = json.loads(sys.argv[1])
+    limits = Limits(**settings["limits"])
+    memory = int(settings["memory_bytes"])
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    requests, replies = _take_pipes()
+    _preload()
+    replies.write(LENGTH.pack(0))  # ready
+    replies.flush()
+    while (file := read_request(requests)) is not None:
+        reply = _answer(file, limits)
+        is_out_of_memory = reply is None
+        replies.write(packed_reply(reply or LimitExceeded("reading it takes too much memory")))
+        replies.flush()
+        if is_out_of_memory:
+            sys.exit(OUT_OF_MEMORY)
+
+
+def _answer(file: RawFile, limits: Limits) -> Extracted | PermanentError | None:
+    """What the file says, or why not; None where memory ran out."""
+    from ingestion.parsers.formats import extract  # noqa: PLC0415 - loaded by then
+
+    try:
+        return extract(file, limits)
+    except PermanentError as error:
+        return error
+    except MemoryError:
+        return None
+    except RecursionError:
+        return LimitExceeded("it is nested too deep")
+    except Exception as error:  # noqa: BLE001 - a parser's own fault ends here, as a failed file
+        return ParseError(f"the parser failed on it ({type(error).__name__})")
+
+
+def _preload() -> None:
+    """Import what every format needs, so that no file's deadline pays for it."""
+    from ingestion.parsers import formats  # noqa: PLC0415 - slow, and after the limits are set
+    from ingestion.parsers.elements import prepare_unstructured  # noqa: PLC0415
+
+    prepare_unstructured()
+    for module in ("html", "docx", "pptx"):
+        __import__(f"unstructured.partition.{module}")
+    del formats
+
+
+def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """The two pipes to the parent; what libraries print goes nowhere."""
+    requests = os.fdopen(os.dup(0), "rb")
+    replies = os.fdopen(os.dup(1), "wb")
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
+    return requests, replies
+
+
+if __name__ == "__main__":
+    main()

