@@ -24,6 +24,7 @@ from api.routers import (
     health,
     jobs,
     keys,
+    reindex,
     search,
 )
 from api.settings import Settings
@@ -37,6 +38,7 @@ ROUTERS = (
     feedback.router,
     connectors.router,
     jobs.router,
+    reindex.router,
     keys.router,
     access.router,
     health.router,

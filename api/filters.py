@@ -1,5 +1,6 @@
 """The filters of a request: from JSON to what retrieval understands."""
 
+from operator import ge, gt, le, lt
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -17,7 +18,7 @@ from api.shapes import Schema
 from rag.access import TenantId
 from rag.errors import UnknownFilter
 from rag.protocols import PassageStore
-from rag.types import AnyOf, Between, Filters
+from rag.types import AnyOf, Between, Filters, Metadata, MetadataValue
 
 FieldName = Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]
 
@@ -115,3 +116,34 @@ def _condition(sent: Condition) -> AnyOf | Between:
             return AnyOf(tuple(sent))
         case _:
             return AnyOf((sent,))
+
+
+def matches(metadata: Metadata, filters: Filters) -> bool:
+    """Whether every filter holds, as an index would say of a chunk with this metadata."""
+    return all(_holds(metadata.get(name), condition) for name, condition in filters.items())
+
+
+def _holds(value: MetadataValue | None, condition: AnyOf | Between) -> bool:
+    match condition:
+        case AnyOf(values=values):
+            # True is no 1, although Python says they are equal.
+            return any(
+                value == wanted and isinstance(value, bool) == isinstance(wanted, bool)
+                for wanted in values
+            )
+        case Between():
+            return _is_between(value, condition)
+
+
+def _is_between(value: MetadataValue | None, bounds: Between) -> bool:
+    given = {
+        name: bound
+        for name in ("gte", "lte", "gt", "lt")
+        if (bound := getattr(bounds, name)) is not None
+    }
+    if value is None or isinstance(value, bool):
+        return False
+    if any(isinstance(bound, str) != isinstance(value, str) for bound in given.values()):
+        return False
+    compare: dict[str, Any] = {"gte": ge, "lte": le, "gt": gt, "lt": lt}
+    return all(compare[name](value, bound) for name, bound in given.items())

@@ -32,9 +32,6 @@ class Section(BaseModel):
 
 class RetrievalSettings(Section):
     candidates: int = Field(default=50, ge=1, le=1_000, description="Hits taken from each search.")
-    limit: int = Field(
-        default=8, ge=1, le=100, description="Passages that an answer is written from."
-    )
     fusion: Literal["sum", "rrf"] = Field(
         default="sum", description="Normalised sum of scores, or reciprocal rank fusion."
     )
@@ -56,7 +53,6 @@ class RetrievalSettings(Section):
     rerank_weight: float = Field(
         default=0.5, ge=0, le=1, description="Share of the reranker's score beside the fused one."
     )
-    evidence_tokens: int = Field(default=2_000, ge=100, description="Token budget of the evidence.")
 
     @model_validator(mode="after")
     def _some_ranking_counts(self) -> Self:
@@ -78,7 +74,6 @@ class LanguageModelSettings(Section):
     llama_index_class: str = Field(
         default="", description="For `llama_index`: `module:Class` of the LLM, made with `model`."
     )
-    max_output_tokens: int = Field(default=512, ge=1, description="Tokens an answer may have.")
     connect_timeout_s: float = Field(default=5, gt=0, description="Time to connect.")
     first_token_timeout_s: float = Field(default=30, gt=0, description="Time to the first token.")
     total_timeout_s: float = Field(default=120, gt=0, description="Time for the whole answer.")
@@ -122,11 +117,7 @@ class IngestionSettings(Section):
     workers: int = Field(
         default=2, ge=1, le=64, description="Jobs that one process runs at a time."
     )
-    max_attempts: int = Field(
-        default=5, ge=1, le=50, description="Attempts before the dead letters."
-    )
     lease_s: float = Field(default=300, gt=0, description="How long a worker holds a job unheard.")
-    ocr_languages: str = Field(default="eng+deu", description="Tesseract's languages.")
 
 
 class ServerSettings(Section):

@@ -7,12 +7,21 @@ from hashlib import sha256
 from connectors.protocols import Resource
 from ingestion.protocols import Chunker, ParsedDocument, Parser
 from rag.access import TenantId
-from rag.storage.records import document_id_of, fingerprint_of
+from rag.storage.records import document_id_of, fingerprint_of, storable
 from rag.types import Document, DocumentId, DocumentRef, Metadata, SourceId, VersionId
 
 
 def ref_of(tenant: TenantId, source: SourceId, uri: str, title: str = "") -> DocumentRef:
     return DocumentRef(document_id_of(tenant, source, uri), tenant, source, uri, title)
+
+
+def legible(resource: Resource) -> Resource:
+    """`resource` with names that can be stored: a file's may be no valid text."""
+    metadata = {
+        storable(name): storable(value) if isinstance(value, str) else value
+        for name, value in resource.metadata.items()
+    }
+    return replace(resource, title=storable(resource.title), metadata=metadata)
 
 
 async def version_of(resource: Resource, parser: Parser, chunker: Chunker) -> VersionId:
@@ -31,7 +40,7 @@ def document_of(
     ref: DocumentRef, resource: Resource, parsed: ParsedDocument, version: VersionId
 ) -> Document:
     return Document(
-        ref=replace(ref, title=parsed.title),
+        ref=replace(ref, title=storable(parsed.title)),
         version=version,
         sections=parsed.sections,
         access=resource.access,
@@ -41,7 +50,11 @@ def document_of(
 
 def parsed_metadata_of(parsed: ParsedDocument) -> Metadata:
     """What the file says of itself, except where it claims a field that is ours to fill."""
-    return {name: value for name, value in parsed.metadata.items() if name not in OURS}
+    return {
+        storable(name): storable(value) if isinstance(value, str) else value
+        for name, value in parsed.metadata.items()
+        if name not in OURS
+    }
 
 
 OURS = frozenset({"source", "access_level", "department", "supersedes"})

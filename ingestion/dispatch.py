@@ -104,9 +104,7 @@ class Dispatcher:
 
 
 @asynccontextmanager
-async def running(
-    dispatcher: Dispatcher, *, sole: bool
-) -> AsyncGenerator[Dispatcher]:
+async def running(dispatcher: Dispatcher, *, sole: bool) -> AsyncGenerator[Dispatcher]:
     """`dispatcher` at work while the block runs.
 
     `sole`: no other process runs this ledger's jobs, so those that a killed predecessor left

@@ -25,6 +25,7 @@ from connectors.protocols import (
 )
 from ingestion.describing import (
     document_of,
+    legible,
     merged,
     parsed_metadata_of,
     ref_of,
@@ -97,7 +98,7 @@ class IngestPipeline:
         self, ref: DocumentRef, seen: Seen, connector: Connector, *, anew: bool
     ) -> Outcome:
         try:
-            resource = await connector.fetch(ref.uri)
+            resource = legible(await connector.fetch(ref.uri))
         except SourceGone:
             return await self._delete(ref)
         except PermanentError as error:

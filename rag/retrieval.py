@@ -29,7 +29,8 @@ class HybridRetriever:
     index: Index
     embedder: Embedder
     passages: PassageStore
-    reranker: Reranker
+    reranker: Reranker | None
+    """None keeps the fused order."""
     fusion: Fusion = normalised_sum_fusion
     dense_weight: float = 1.0
     sparse_weight: float = 1.0
@@ -58,7 +59,7 @@ class HybridRetriever:
         candidates = _candidates(fused, dense, sparse, readable)[:depth]
 
         outcome = "skipped"
-        if query.rerank and candidates and embedding is not None:
+        if query.rerank and self.reranker and candidates and embedding is not None:
             depth = max(self.rerank_candidates, query.limit)
             with clock.measures("rerank"):
                 reranked = await self.reranker.rerank(
@@ -81,7 +82,7 @@ class HybridRetriever:
         """Both searches at once; the sparse one does not wait for the query's embedding."""
 
         async def dense() -> tuple[Embedding | None, list[IndexHit]]:
-            if query.mode is Mode.SPARSE and not query.rerank:
+            if query.mode is Mode.SPARSE and not (query.rerank and self.reranker):
                 return None, []
             with clock.measures("embed"):
                 embedding = await self.embedder.embed_query(query.text)

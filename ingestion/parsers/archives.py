@@ -23,7 +23,7 @@ _RATIO_FREE_BYTES = 4 * MEBIBYTE
 _ENCRYPTED_FLAG = 0x1
 _CELL = re.compile(rb'<c\s[^>]*?\br="([A-Z]{1,3})(\d{1,7})"')
 _DOCTYPE = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)
-_JUNK_TITLE = re.compile(r"(?:PowerPoint Presentation|PowerPoint-Präsentation|Microsoft \w+ - .*|Document\d*|Untitled|\(?anonymous\)?|\(unspecified\)|Presentation\d*|Slide 1|.*\.(?:docx?|pptx?|xlsx?))", re.IGNORECASE)  # fmt: skip
+_JUNK_TITLE = re.compile(r"(?:PowerPoint Presentation|PowerPoint-Präsentation|Microsoft \w+ - .*|Document\d*|Untitled.*|\(?anonymous\)?|\(unspecified\)|Presentation\d*|Slide 1|.*\.(?:docx?|pptx?|xlsx?))", re.IGNORECASE)  # fmt: skip
 
 
 def check_archive(body: bytes, limits: Limits) -> frozenset[str]:

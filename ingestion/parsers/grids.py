@@ -31,7 +31,7 @@ def spread(rows: Iterable[Sequence[Cell]], *, max_cells: int) -> list[Row]:
     """
     source = [list(row) for row in rows]
     width_cap = max(1, max_cells // max(1, len(source)))
-    grid: list[dict[int, str]] = [{} for _ in source]
+    grid = [dict[int, str]() for _ in source]
     for top, row in enumerate(source):
         column = 0
         for cell in row:
@@ -70,7 +70,7 @@ def table_of(
     marked = _header_height(grid) if header_rows is None else min(header_rows, len(grid) - 1)
     if marked > 1 or header_rows:
         header = tuple(
-            " ".join(dict.fromkeys(filter(None, column)))
+            " ".join(dict.fromkeys(cell for cell in column if cell))
             for column in zip(*grid[:marked], strict=True)
         )
         return Table(caption, header, tuple(grid[marked:]))

@@ -15,6 +15,8 @@ from ingestion.parsers.outline import Outline, titled
 from rag.errors import LimitExceeded, ParseError
 from rag.types import MetadataValue
 
+_FRONT_PARAGRAPHS = 40
+"""A title stands among these; asking a paragraph for its style is slow."""
 _WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 
 
@@ -53,7 +55,7 @@ def parse_docx(file: RawFile, limits: Limits) -> Extracted:
     properties = core_properties(file.body)
     stated = str(properties.pop("title", ""))
     found, sections = titled(outline.finished(), title)
-    metadata: dict[str, MetadataValue] = {**properties, "document_type": "document"}
+    metadata = _typed(properties, "document")
     warnings = (f"hidden text stripped: {hidden} characters",) if hidden else ()
     return Extracted(title=found or stated, sections=sections, metadata=metadata, warnings=warnings)
 
@@ -90,7 +92,7 @@ def parse_pptx(file: RawFile, limits: Limits) -> Extracted:
     if not title and sections:
         first = next((one for one in elements if _is_slide_title(one)), None)
         title = " ".join((first.text or "").split()) if first is not None else ""
-    metadata: dict[str, MetadataValue] = {**properties, "document_type": "presentation"}
+    metadata = _typed(properties, "presentation")
     return Extracted(title=title, sections=sections, metadata=metadata)
 
 
@@ -128,10 +130,14 @@ def _is_slide_title(element: Any) -> bool:
     return type(element).__name__ == "Title" and not element.metadata.category_depth
 
 
+def _typed(properties: dict[str, MetadataValue], document_type: str) -> dict[str, MetadataValue]:
+    return {**properties, "document_type": document_type}
+
+
 def _titles(document: Any) -> tuple[str, frozenset[str]]:
     """The text in the Title style at the top, and the subtitles, which are no headings."""
     title, subtitles = "", set[str]()
-    for paragraph in document.paragraphs:
+    for paragraph in document.paragraphs[:_FRONT_PARAGRAPHS]:
         text = " ".join(paragraph.text.split())
         style = str(paragraph.style.name) if paragraph.style is not None else ""
         if not title and text and style == "Title":

@@ -31,6 +31,8 @@ _MARGIN = 0.09
 _PAGE_NUMBER = re.compile(r"(?:.*\b(?:page|seite|p\.)\s*)?\d{1,4}(?:\s*(?:/|of|von)\s*\d{1,4})?", re.IGNORECASE)  # fmt: skip
 _PLACEHOLDER_DATES = frozenset({"2000-01-01", "1980-01-01", "1970-01-01"})
 """What generators write that were told to leave the time out."""
+_LINE = re.compile("[^\n\x02\ufffe]*[\n\x02\ufffe]?")
+"""PDFium writes a hyphen at a line's end as U+0002 or U+FFFE, and no line end after it."""
 _HYPHENS = str.maketrans({"\x02": "-", "\ufffe": "-", "\u00a0": " ", "\0": None})
 
 
@@ -88,9 +90,9 @@ def _lines_of(text_page: Any, number: int) -> Iterator[Line]:
     text = cast("str", text_page.get_text_range())
     if len(text) != count:  # beyond the basic plane, positions and characters differ
         text = "".join(chr(pdfium.FPDFText_GetUnicode(text_page, i) or 32) for i in range(count))
-    start = 0
-    for raw in text.split("\n"):
-        shown = raw.rstrip("\r").translate(_HYPHENS)
+    for piece in _LINE.finditer(text):
+        start, raw = piece.start(), piece[0]
+        shown = raw.rstrip("\r\n").translate(_HYPHENS)
         stripped = shown.strip()
         if stripped:
             first = start + len(shown) - len(shown.lstrip())
@@ -107,13 +109,12 @@ def _lines_of(text_page: Any, number: int) -> Iterator[Line]:
                 is_bold=_is_bold(text_page, first) and _is_bold(text_page, last),
                 page=number,
             )
-        start += len(raw) + 1
 
 
 def _size_of(text_page: Any, index: int, box_height: float) -> float:
     """The size in points as shown: the nominal one, unless a matrix scales it."""
     nominal = float(pdfium.FPDFText_GetFontSize(text_page, index))
-    plausible = box_height > 0 and 0.6 < nominal / box_height < 1.2
+    plausible = box_height > 0 and 0.4 < nominal / box_height < 2
     return nominal if plausible else box_height / 1.17
 
 
@@ -135,7 +136,7 @@ def _objects_of(page: Any) -> tuple[int, bool]:
             paths += max(1, pdfium.FPDFPath_CountSegments(one) // 4)
         elif one.type == pdfium.FPDF_PAGEOBJ_IMAGE:
             left, bottom, right, top = one.get_bounds()
-            has_image |= (right - left) * (top - bottom) > 0.2 * width * height
+            has_image |= (right - left) * (top - bottom) > 0.05 * width * height
         if count > 20_000:
             break
     return paths, has_image

@@ -117,6 +117,7 @@ def _can_head(line: Line) -> bool:
     return (
         len(text) <= _MAX_HEADING
         and any(map(str.isalpha, text))
+        and text[0] not in ",;.:)-"
         and not _BULLET.match(text)
         and not _CAPTION.match(text)
         and not (text[-1] in ".,;" and len(text) > 30)
@@ -188,7 +189,7 @@ class _Flow:
             return False
         if drop < 0:  # a new column: only a sentence goes on there
             return self._text[-1] not in ".!?:" and line.text[:1].islower()
-        return drop <= 1.3 * min(max(self._leading, line.size), 1.7 * line.size)
+        return drop <= 1.3 * min(max(self._leading, 1.2 * line.size), 1.7 * line.size)
 
     def _append(self, line: Line) -> None:
         before = self._lines[-1]

@@ -12,6 +12,7 @@ from typing import Any, cast
 import yaml
 from markdown_it import MarkdownIt
 
+from ingestion.parsers.archives import is_junk_title
 from ingestion.parsers.dates import iso_date
 from ingestion.parsers.decoding import decoded
 from ingestion.parsers.elements import (
@@ -91,24 +92,19 @@ def parse_with_pandoc(file: RawFile, limits: Limits, *, format_name: str) -> Ext
         template = Path(folder, "template.html")
         template.write_text(_PANDOC_TEMPLATE, encoding="utf-8")
         try:
-            markup = cast(
-                "str",
-                pypandoc.convert_file(
-                    str(path),
-                    "html",
-                    format=_PANDOC_FORMATS[format_name],
-                    sandbox=True,
-                    extra_args=[f"--template={template}", "--wrap=none", "--quiet"],
-                ),
+            markup = pypandoc.convert_file(
+                str(path),
+                "html",
+                format=_PANDOC_FORMATS[format_name],
+                sandbox=True,
+                extra_args=[f"--template={template}", "--wrap=none", "--quiet"],
             )
         except RuntimeError as error:
             raise ParseError(f"pandoc cannot read it as {format_name}") from error
-    return read_html(markup, document_type="document", limits=limits, take_title=True)
+    return read_html(markup, document_type="document", limits=limits)
 
 
-def read_html(
-    markup: str, *, document_type: str, limits: Limits, take_title: bool = True
-) -> Extracted:
+def read_html(markup: str, *, document_type: str, limits: Limits) -> Extracted:
     """The sections of an HTML text: hidden text gone, spans filled, headings a path."""
     prepare_unstructured()
     page = _prepared(markup, limits)
@@ -123,7 +119,7 @@ def read_html(
     title, sections = titled(outline.finished())
     warnings = (f"hidden text stripped: {page.hidden} characters",) if page.hidden else ()
     return Extracted(
-        title=title or (page.title if take_title else ""),
+        title=title or page.title,
         sections=sections,
         metadata={"document_type": document_type, **page.metadata},
         warnings=warnings,
@@ -142,6 +138,7 @@ def _prepared(markup: str, limits: Limits) -> _Page:
     except etree.ParserError:  # nothing in it
         return _Page("", (), "", {}, 0)
     title = " ".join((root.findtext(".//title") or "").split())
+    title = "" if is_junk_title(title) else title
     metadata = _metadata_of(root)
     hidden = remove_hidden(root)
     _unwrap_layout_tables(root)

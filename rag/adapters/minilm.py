@@ -134,8 +134,10 @@ def _export(package: Path, target: Path) -> NDArray[np.float32]:
 
     logging.disable_progress_bar()
     # Plain attention is what the exporter can trace; its vectors are those of the fused kinds.
-    model: Any = AutoModel.from_pretrained(package, attn_implementation="eager").eval()
-    tokenizer: Any = AutoTokenizer.from_pretrained(package)
+    load: Any = AutoModel.from_pretrained
+    model: Any = load(package, attn_implementation="eager").eval()
+    load_tokenizer: Any = AutoTokenizer.from_pretrained
+    tokenizer: Any = load_tokenizer(package)
 
     class LastHiddenState(torch.nn.Module):
         def __init__(self) -> None:
@@ -154,7 +156,7 @@ def _export(package: Path, target: Path) -> NDArray[np.float32]:
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing is deprecated, and says so line by line
         torch.onnx.export(
-            LastHiddenState(),
+            LastHiddenState().eval(),
             (example, example),
             str(target),
             input_names=["input_ids", "attention_mask"],

@@ -19,6 +19,7 @@ from rag.storage.records import (
     access_of_json,
     fingerprint_of,
     json_of_access,
+    storable,
 )
 from rag.storage.tables import (
     DENIED,
@@ -27,7 +28,6 @@ from rag.storage.tables import (
     DocumentRow,
     MetadataFieldRow,
     TokenVectorsRow,
-    storable,
 )
 from rag.types import (
     Chunk,

@@ -261,3 +261,19 @@ def access_of_json(value: Mapping[str, Any]) -> AccessList:
         tuple(frozenset(map(PrincipalId, clause)) for clause in value["clauses"]),
         frozenset(map(PrincipalId, value["denied"])),
     )
+
+
+# --- text ---------------------------------------------------------------------------------------
+
+
+def storable(value: str) -> str:
+    """`value` as every database, index and model takes it: NUL and lone surrogates become U+FFFD,
+    and each character stays in its place."""
+    if "\0" not in value and value.isascii():
+        return value
+    value = value.replace("\0", "\ufffd")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in value)
+    return value

@@ -24,6 +24,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
+from rag.storage.records import storable
+
 ID_LENGTH = 64
 NAME_LENGTH = 255
 
@@ -55,18 +57,6 @@ class SourceText(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         return None if value is None else storable(value)
-
-
-def storable(value: str) -> str:
-    """`value` as every database takes it, character for character."""
-    if "\0" not in value and value.isascii():
-        return value
-    value = value.replace("\0", "\ufffd")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in value)
-    return value
 
 
 class Base(DeclarativeBase):

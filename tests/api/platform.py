@@ -1,19 +1,23 @@
-"""A platform for tests of the API: real stores, the shipped stand-ins for the models."""
+"""A platform for tests of the API: real stores, and the shipped stand-ins for the models."""
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import MappingProxyType
+from typing import Any
 
 import httpx
+from fastapi import FastAPI
 
 from api.app import create_app
 from api.permissions import EVERY_PERMISSION, Permission
 from api.platform import Platform
 from api.settings import Settings
 from rag.access import Principal, PrincipalId, TenantId, readable_by
+from rag.answering import Answerer
+from rag.grounding import GroundingCheck
+from rag.prompts.registry import load_prompt
 from rag.protocols import IndexPoint
 from rag.retrieval import HybridRetriever
 from rag.storage.database import open_database
@@ -39,3 +43,153 @@ from rag.types import (
 )
 
 ACME, OTHER = TenantId("acme"), TenantId("other")
+SOURCE = SourceId("handbook")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A running app, and what a test needs beside it."""
+
+    app: FastAPI
+    http: httpx.AsyncClient
+    platform: Platform
+    model: ScriptedLanguageModel
+    tmp: Path
+
+    async def key(
+        self,
+        user: str,
+        *,
+        tenant: TenantId = ACME,
+        groups: Iterable[str] = (),
+        permissions: Iterable[Permission] = EVERY_PERMISSION,
+        expires_at: datetime | None = None,
+    ) -> dict[str, str]:
+        """The headers of somebody with a new key."""
+        made = await self.platform.keys.create(
+            name=f"key of {user}",
+            principal=Principal(tenant, PrincipalId(user), frozenset(map(PrincipalId, groups))),
+            permissions=permissions,
+            expires_at=expires_at,
+        )
+        return {"Authorization": f"Bearer {made.token}"}
+
+    async def expired_key(self, user: str) -> dict[str, str]:
+        return await self.key(user, expires_at=datetime.now(UTC) - timedelta(seconds=1))
+
+    async def revoked_key(self, user: str) -> dict[str, str]:
+        headers = await self.key(user)
+        [newest, *_] = await self.platform.keys.listed(ACME)
+        await self.platform.keys.revoke(ACME, newest.id)
+        return headers
+
+    async def publish(
+        self,
+        uri: str,
+        text: str,
+        *,
+        readers: Iterable[str],
+        denied: Iterable[str] = (),
+        tenant: TenantId = ACME,
+        source: SourceId = SOURCE,
+        title: str = "",
+        metadata: Mapping[str, MetadataValue] | None = None,
+        media_type: str = "text/plain",
+        body: bytes | None = None,
+    ) -> DocumentId:
+        """A document of one chunk, in the ledger and in the index, as an ingest leaves it."""
+        platform, described = self.platform, dict(metadata or {})
+        ref = DocumentRef(document_id_of(tenant, source, uri), tenant, source, uri, title or uri)
+        access = readable_by(readers, denied=denied)
+        original = body if body is not None else text.encode()
+        chunk = Chunk(
+            id=ChunkId(f"{ref.id}-0"[-64:]),
+            document=ref,
+            version=VersionId("v1"),
+            ordinal=0,
+            text=text,
+            heading_path=(),
+            kind="prose",
+            span=Span(0, len(text)),
+        )
+        begun = await platform.documents.begin(ref, access=access)
+        embedding = await platform.embedder.embed_query(chunk.embedded_text)
+        await platform.index.upsert([IndexPoint(chunk, access, described, embedding.vector)])
+        await platform.documents.switch(
+            NewVersion(
+                ref=ref,
+                source_title=ref.title,
+                version=chunk.version,
+                revision="r1",
+                access_fingerprint="a1",
+                access=access,
+                metadata=described,
+                source_metadata=described,
+                parsed_metadata={},
+                content_hash="h1",
+                parser="test",
+                chunker="test",
+                embedder=platform.embedder.name,
+                original=await platform.originals.store(original),
+                media_type=media_type,
+                size=len(original),
+                supersedes=None,
+            ),
+            [chunk],
+            fresh=[NewChunk(chunk=chunk, tokens=embedding.tokens)],
+            generation=begun.generation,
+        )
+        await platform.documents.settle(ref.id, generation=begun.generation)
+        return ref.id
+
+
+@asynccontextmanager
+async def open_site(
+    tmp: Path, *, settings: Mapping[str, Any] | None = None, reply: str = "", **parts: Any
+) -> AsyncGenerator[Site]:
+    """The app over a platform in `tmp`; `parts` replace those of the platform."""
+    chosen = Settings(data_dir=tmp / "data", **(settings or {}))
+    async with open_database(chosen.resolved_database_url) as database:
+        async with database.writing() as connection:
+            await connection.run_sync(Base.metadata.create_all)
+        sources = Sources(database)
+        for tenant in (ACME, OTHER):
+            await sources.add_tenant(tenant)
+        await sources.register(
+            ACME, kind="filesystem", name="handbook", settings={"root": str(tmp)}, source=SOURCE
+        )
+        passages, index, embedder = Passages(database), MemoryIndex(), HashEmbedder()
+        model = ScriptedLanguageModel(reply)
+        retriever = HybridRetriever(
+            index=index, embedder=embedder, passages=passages, reranker=KeepOrder()
+        )
+        held: dict[str, Any] = {
+            "settings": chosen,
+            "database": database,
+            "keys": Keys(database),
+            "documents": Documents(database),
+            "passages": passages,
+            "sources": sources,
+            "jobs": Jobs(database),
+            "originals": Originals(tmp / "originals"),
+            "feedback": Feedback(database),
+            "index": index,
+            "embedder": embedder,
+            "retriever": retriever,
+            "answerer": Answerer(
+                retriever=retriever,
+                language_model=model,
+                grounding=GroundingCheck(embedder=embedder),
+                prompt=load_prompt("answer", "v1"),
+                count_tokens=embedder.count_tokens,
+            ),
+        }
+        platform = Platform(**(held | parts))
+        app = create_app(nullcontext(platform), settings=chosen)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(
+                transport=httpx.ASGITransport(app=app), base_url="http://rag.test"
+            ) as http,
+        ):
+            yield Site(app=app, http=http, platform=platform, model=model, tmp=tmp)

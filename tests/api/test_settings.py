@@ -31,10 +31,16 @@ def test_without_a_setting_everything_is_local() -> None:
 def test_a_variable_wins_over_the_file_and_the_file_over_the_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "rag.toml").write_text("tenant = 'acme'\n[retrieval]\ncandidates = 70\nlimit = 5\n")
+    (tmp_path / "rag.toml").write_text(
+        "tenant = 'acme'\n[retrieval]\ncandidates = 70\nrerank_candidates = 5\n"
+    )
     monkeypatch.setenv("RAG_RETRIEVAL__CANDIDATES", "90")
     settings = load_settings()
-    assert (settings.tenant, settings.retrieval.candidates, settings.retrieval.limit) == (
+    assert (
+        settings.tenant,
+        settings.retrieval.candidates,
+        settings.retrieval.rerank_candidates,
+    ) == (
         "acme",
         90,
         5,

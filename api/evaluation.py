@@ -1,0 +1,164 @@
+"""Measuring the platform as it is set up: a fresh data directory, the ordinary pipeline, real asks."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from api.platform import Platform
+from api.settings import Settings
+from api.wiring import Connect, open_platform
+from connectors.beir import BeirConnector
+from connectors.protocols import Connector
+from rag.access import TenantId, scope_of
+from rag.errors import ConfigurationError
+from rag.evaluation.beir import BeirDataset, BeirQuery, evaluate_beir, read_beir
+from rag.evaluation.golden import GoldenCase, GoldenResult, read_golden, report_of, run_golden
+from rag.storage.records import JobKind, JobState, NewJob, Source
+from rag.types import Answer, Mode, Query, Refusal, RetrievedChunk
+
+BEIR, FILESYSTEM = "beir", "filesystem"
+HITS = 100
+"""Chunks asked for a query, so that recall@100 has documents to count."""
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and how much there is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingested:
+    documents: int
+    chunks: int
+    failed: int
+    seconds: float
+
+    def report(self) -> dict[str, Any]:
+        return {
+            "documents": self.documents,
+            "chunks": self.chunks,
+            "failed": self.failed,
+            "ingest_seconds": round(self.seconds, 2),
+            "chunks_per_second": round(self.chunks / self.seconds, 2) if self.seconds else 0.0,
+        }
+
+
+async def evaluate_beir_folder(
+    settings: Settings,
+    folder: Path,
+    *,
+    mode: Mode,
+    rerank: bool,
+    limit: int | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    """The figures of `rag eval beir` (INTERFACE): retrieval and ingest of one data set."""
+    dataset = await asyncio.to_thread(read_beir, folder, limit=limit)
+    tenant = TenantId(settings.tenant)
+    async with _fresh_platform(settings, connect=_beir_connect(dataset)) as platform:
+        ingested = await _ingest(platform, BEIR, {}, progress)
+        asked = 0
+
+        async def search(query: BeirQuery) -> Sequence[RetrievedChunk]:
+            nonlocal asked
+            asked += 1
+            progress("searching", asked, len(dataset.queries))
+            retrieved = await platform.retriever.retrieve(
+                Query(
+                    text=query.text,
+                    scope=scope_of(query.principal(tenant)),
+                    limit=HITS,
+                    mode=mode,
+                    rerank=rerank,
+                )
+            )
+            return retrieved.hits
+
+        figures = await evaluate_beir(dataset, search)
+        return {
+            **figures,
+            **ingested.report(),
+            "mode": mode.value,
+            "rerank": rerank,
+            "fusion": settings.retrieval.fusion,
+            "embedder": platform.embedder.name,
+            "reranker": settings.retrieval.rerank if rerank else None,
+        }
+
+
+async def evaluate_golden_folder(
+    settings: Settings, folder: Path, *, progress: Progress
+) -> tuple[dict[str, Any], list[GoldenResult]]:
+    """The figures of `rag eval golden`, and what came of each case."""
+    cases = await asyncio.to_thread(read_golden, folder)
+    documents = await asyncio.to_thread((folder / "documents").resolve)
+    tenant = TenantId(settings.tenant)
+    async with _fresh_platform(settings) as platform:
+        ingested = await _ingest(platform, FILESYSTEM, {"root": str(documents)}, progress)
+        asked = 0
+
+        async def search(case: GoldenCase) -> Sequence[RetrievedChunk]:
+            nonlocal asked
+            asked += 1
+            progress("asking", asked, len(cases))
+            query = Query(text=case.question, scope=scope_of(case.principal(tenant)))
+            return (await platform.retriever.retrieve(query)).hits
+
+        async def ask(case: GoldenCase) -> Answer | Refusal:
+            return await platform.answerer.ask(case.question, case.principal(tenant))
+
+        results = await run_golden(cases, search=search, ask=ask, documents_uri=documents.as_uri())
+        return {**report_of(results), **ingested.report()}, results
+
+
+@asynccontextmanager
+async def _fresh_platform(
+    settings: Settings, *, connect: Connect | None = None
+) -> AsyncGenerator[Platform]:
+    """The platform as `settings` have it, on a data directory that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="rag-evaluation-") as folder:
+        aside = {
+            "data_dir": Path(folder),
+            "database_url": None,
+            "qdrant_url": None,
+            "redis_url": None,
+        }
+        async with open_platform(settings.model_copy(update=aside), connect=connect) as platform:
+            await platform.sources.add_tenant(TenantId(settings.tenant))
+            yield platform
+
+
+def _beir_connect(dataset: BeirDataset) -> Connect:
+    def connect(source: Source) -> Connector:
+        return BeirConnector.over(dataset, source=source.id)
+
+    return connect
+
+
+async def _ingest(
+    platform: Platform, kind: str, settings: dict[str, Any], progress: Progress
+) -> Ingested:
+    """Sync a new source of `kind` and wait until all its jobs have ended."""
+    tenant = TenantId(platform.settings.tenant)
+    started = perf_counter()
+    source = await platform.sources.register(tenant, kind=kind, name=kind, settings=settings)
+    job = NewJob(tenant=tenant, source=source.id, kind=JobKind.SYNC)
+    [sync] = await platform.jobs.enqueue([job])
+    while True:
+        listing = await platform.jobs.get(tenant, sync)
+        done = await platform.sources.progress(tenant, source.id)
+        progress("ingesting", done.done + done.failed, done.listed)
+        if listing.state in {JobState.FAILED, JobState.DEAD}:
+            raise ConfigurationError(f"the documents cannot be listed: {listing.error}")
+        if listing.state is JobState.DONE and not done.pending:
+            break
+        await asyncio.sleep(0.1)
+    return Ingested(
+        documents=done.done,
+        chunks=await platform.index.count(tenant),
+        failed=done.failed,
+        seconds=perf_counter() - started,
+    )

@@ -1,0 +1,100 @@
+"""Indexing anew, from the originals that are kept: by connector, by filter, or all."""
+
+from collections.abc import AsyncGenerator
+from typing import Annotated, Self
+
+from fastapi import APIRouter
+from pydantic import ConfigDict, Field, model_validator
+
+from api.auth import Caller
+from api.deps import PlatformDep, requires
+from api.errors import PROBLEMS, problems
+from api.filters import FilterMap, filters_of, matches
+from api.permissions import Permission
+from api.platform import Platform
+from api.shapes import Schema
+from ingestion.jobs import reindex_job
+from rag.access import TenantId
+from rag.storage.estimates import count_chunks
+from rag.storage.records import NewJob, StoredDocument
+from rag.types import Filters, SourceId
+
+PAGE = 500
+
+router = APIRouter(prefix="/v1/admin", tags=["administration"], responses=PROBLEMS)
+
+
+class ReindexRequest(Schema):
+    """Say what: one `connector`, what `filters` match (of one connector or of all), or `all`."""
+
+    connector: str | None = Field(default=None, max_length=64)
+    filters: FilterMap = Field(default_factory=dict)
+    all: bool = False
+    dry_run: bool = False
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"filters": {"department": "sales"}, "dry_run": True}]}
+    )
+
+    @model_validator(mode="after")
+    def _it_says_what(self) -> Self:
+        if self.all == (self.connector is not None or bool(self.filters)):
+            raise ValueError("name a connector, filters, or all")
+        return self
+
+
+class ReindexOut(Schema):
+    dry_run: bool
+    documents: int
+    bytes: int = Field(description="Size of the originals that are parsed again.")
+    chunks: int = Field(description="Chunks now: at most about as many are embedded again.")
+    job_ids: list[str] = Field(description="Empty in a dry run.")
+
+
+@router.post("/reindex", status_code=202, responses=problems(404))
+async def reindex(
+    request: ReindexRequest,
+    caller: Annotated[Caller, requires(Permission.ADMIN)],
+    platform: PlatformDep,
+) -> ReindexOut:
+    """Parse, chunk and index documents anew. With `dry_run`: how many, and how much."""
+    tenant = caller.principal.tenant
+    source = None if request.connector is None else SourceId(request.connector)
+    if source is not None:
+        await platform.sources.get(tenant, source)
+    filters = await filters_of(request.filters, tenant=tenant, store=platform.passages)
+    documents = chunks = size = 0
+    job_ids: list[str] = []
+    async for page in _pages(platform, tenant, source, filters):
+        documents += len(page)
+        size += sum(document.size or 0 for document in page)
+        chunks += await count_chunks(
+            platform.database, tenant, [document.ref.id for document in page]
+        )
+        if filters and not request.dry_run:
+            job_ids += await platform.jobs.enqueue([_job_of(document) for document in page])
+    if not filters and not request.dry_run:
+        job_ids += await platform.jobs.enqueue(await _whole(platform, tenant, source))
+    return ReindexOut(
+        dry_run=request.dry_run, documents=documents, bytes=size, chunks=chunks, job_ids=job_ids
+    )
+
+
+async def _pages(
+    platform: Platform, tenant: TenantId, source: SourceId | None, filters: Filters
+) -> AsyncGenerator[list[StoredDocument]]:
+    after = None
+    while listed := await platform.documents.listed(tenant, source=source, limit=PAGE, after=after):
+        after = listed[-1].ref.id
+        yield [document for document in listed if matches(document.metadata, filters)]
+
+
+def _job_of(document: StoredDocument) -> NewJob:
+    return reindex_job(document.ref.tenant, document.ref.source, uri=document.ref.uri)
+
+
+async def _whole(platform: Platform, tenant: TenantId, source: SourceId | None) -> list[NewJob]:
+    """One job for each source: it makes those of the documents."""
+    if source is not None:
+        return [reindex_job(tenant, source)]
+    return [reindex_job(tenant, each.id) for each in await platform.sources.listed(tenant)]

@@ -1,0 +1,272 @@
+"""The composition root: the only file that turns settings into running parts."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from importlib import import_module
+from typing import Any, assert_never, cast
+
+import httpx
+from ingestion.chunkers.structural import StructuralChunker
+from rag.adapters.extractive import ExtractiveLanguageModel
+from rag.adapters.late_interaction import LateInteractionReranker
+
+from api.migrations import migrate_database
+from api.platform import Platform
+from api.settings import EmbedderSettings, LanguageModelSettings, RetrievalSettings, Settings
+from connectors.protocols import Connector
+from connectors.registry import build_connector
+from ingestion.batching import BatchingEmbedder
+from ingestion.dispatch import Bell, Dispatcher, running
+from ingestion.jobs import Work
+from ingestion.parsers.subprocess_parser import open_parser
+from ingestion.pipeline import IngestPipeline
+from ingestion.retry import RetryPolicy
+from ingestion.worker import Tickets, open_redis
+from rag.adapters.minilm import default_model_dir
+from rag.adapters.onnx_embedder import load_onnx_embedder
+from rag.adapters.openai_compatible import OpenAICompatibleModel
+from rag.adapters.qdrant_edge import open_edge_index
+from rag.adapters.qdrant_server import open_server_index
+from rag.adapters.streaming import Patience
+from rag.answering import Answerer
+from rag.errors import ConfigurationError
+from rag.fusion import Fusion, normalised_sum_fusion, reciprocal_rank_fusion
+from rag.grounding import GroundingCheck
+from rag.prompts.registry import load_prompt
+from rag.protocols import Embedder, Index, LanguageModel, Reranker
+from rag.retrieval import HybridRetriever
+from rag.storage.database import open_database
+from rag.storage.documents import Documents
+from rag.storage.embeddings import CachedEmbedder, EmbeddingCache
+from rag.storage.feedback import Feedback
+from rag.storage.jobs import Jobs
+from rag.storage.keys import Keys
+from rag.storage.originals import Originals
+from rag.storage.passages import Passages
+from rag.storage.records import Source
+from rag.storage.sources import Sources
+
+PROMPT = ("answer", "v1")
+
+Connect = Callable[[Source], Connector]
+
+
+@asynccontextmanager
+async def open_platform(
+    settings: Settings, *, connect: Connect | None = None
+) -> AsyncGenerator[Platform]:
+    """Every part of an API process, open; without Redis its jobs run here too.
+
+    Raises `ConfigurationError` where the settings cannot be met.
+    """
+    async with AsyncExitStack() as stack:
+        parts = await stack.enter_async_context(_open_parts(settings))
+        bell = Bell()
+        if settings.redis_url is None:
+            jobs = Jobs(parts.database, bell)
+        else:
+            redis = await open_redis(settings.redis_url.get_secret_value())
+            stack.push_async_callback(redis.aclose)
+            jobs = Jobs(parts.database, Tickets(redis))
+        platform = replace(parts, jobs=jobs)
+        if settings.redis_url is None:
+            work = await stack.enter_async_context(_open_work(platform, connect=connect))
+            dispatcher = Dispatcher(work=work, bell=bell, concurrency=settings.ingestion.workers)
+            await stack.enter_async_context(running(dispatcher, sole=settings.qdrant_url is None))
+        yield platform
+
+
+@asynccontextmanager
+async def open_worker(settings: Settings) -> AsyncGenerator[Work]:
+    """What a worker process runs jobs with."""
+    async with _open_parts(settings) as platform, _open_work(platform) as work:
+        yield work
+
+
+@asynccontextmanager
+async def _open_parts(settings: Settings) -> AsyncGenerator[Platform]:
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings.resolved_database_url))
+        await migrate_database(database)
+        embedder = await asyncio.to_thread(build_embedder, settings.embedder)
+        index = await stack.enter_async_context(open_index(settings, embedder.dimensions))
+        passages = Passages(database)
+        retriever = HybridRetriever(
+            index=index,
+            embedder=embedder,
+            passages=passages,
+            reranker=await asyncio.to_thread(build_reranker, settings.retrieval, passages),
+            fusion=fusion_of(settings.retrieval),
+            dense_weight=settings.retrieval.dense_weight,
+            sparse_weight=settings.retrieval.sparse_weight,
+            candidates=settings.retrieval.candidates,
+            rerank_candidates=settings.retrieval.rerank_candidates,
+            rerank_budget_s=settings.retrieval.rerank_budget_ms / 1_000,
+        )
+        language_model = build_language_model(settings.language_model, embedder)
+        stack.push_async_callback(language_model.aclose)
+        yield Platform(
+            settings=settings,
+            database=database,
+            keys=Keys(database),
+            documents=Documents(database),
+            passages=passages,
+            sources=Sources(database),
+            jobs=Jobs(database),
+            originals=Originals(settings.data_dir / "originals"),
+            index=index,
+            embedder=embedder,
+            retriever=retriever,
+            answerer=Answerer(
+                retriever=retriever,
+                language_model=language_model,
+                grounding=GroundingCheck(embedder=embedder),
+                prompt=load_prompt(*PROMPT),
+                count_tokens=embedder.count_tokens,
+            ),
+            feedback=Feedback(database),
+        )
+
+
+@asynccontextmanager
+async def _open_work(platform: Platform, *, connect: Connect | None = None) -> AsyncGenerator[Work]:
+    settings = platform.settings.ingestion
+    async with open_parser(
+        workers=settings.parsers,
+        memory_bytes=settings.parse_memory_bytes,
+        deadline_s=settings.parse_timeout_s,
+    ) as parser:
+        batching = BatchingEmbedder(platform.embedder)
+        cache = EmbeddingCache(platform.database)
+        pipeline = IngestPipeline(
+            parser=parser,
+            chunker=StructuralChunker(
+                platform.embedder,
+                target_tokens=settings.chunk_tokens,
+                overlap=settings.overlap,
+            ),
+            embedder_of=lambda tenant: CachedEmbedder(batching, cache, tenant),
+            index=platform.index,
+            documents=platform.documents,
+            originals=platform.originals,
+        )
+        yield Work(
+            pipeline=pipeline,
+            jobs=platform.jobs,
+            documents=platform.documents,
+            sources=platform.sources,
+            originals=platform.originals,
+            connect=connect or partial(connector_of, max_bytes=settings.max_bytes),
+            retry=RetryPolicy(),
+            lease=timedelta(seconds=settings.lease_s),
+        )
+
+
+def connector_of(source: Source, *, max_bytes: int) -> Connector:
+    """The connector of a registered source; its own size limit wins over the platform's."""
+    return build_connector(
+        source.kind, {"max_bytes": max_bytes, **source.settings}, source=source.id
+    )
+
+
+@asynccontextmanager
+async def open_index(settings: Settings, dimensions: int) -> AsyncGenerator[Index]:
+    if settings.qdrant_url is None:
+        async with open_edge_index(settings.data_dir / "index", dimensions=dimensions) as edge:
+            yield edge
+        return
+    key = settings.qdrant_api_key
+    async with open_server_index(
+        settings.qdrant_url,
+        dimensions=dimensions,
+        api_key=key.get_secret_value() if key else None,
+        collection=settings.qdrant_collection,
+    ) as server:
+        yield server
+
+
+def build_embedder(settings: EmbedderSettings) -> Embedder:
+    match settings.kind:
+        case "minilm":
+            return load_onnx_embedder(
+                default_model_dir(),
+                threads=settings.threads,
+                token_dimensions=settings.token_dimensions,
+            )
+        case "sentence_transformers":
+            # Imported here alone: it brings torch, which takes seconds and a gigabyte.
+            from rag.adapters.sentence_transformers import (  # noqa: PLC0415
+                SentenceTransformersEmbedder,
+            )
+
+            return SentenceTransformersEmbedder(settings.model)
+        case _:
+            assert_never(settings.kind)
+
+
+def build_reranker(settings: RetrievalSettings, passages: Passages) -> Reranker | None:
+    match settings.rerank:
+        case "late_interaction":
+            return LateInteractionReranker(passages, weight=settings.rerank_weight)
+        case "cross_encoder":
+            from rag.adapters.cross_encoder import CrossEncoderReranker  # noqa: PLC0415 - torch
+
+            return CrossEncoderReranker(settings.rerank_model)
+        case "none":
+            return None
+        case _:
+            assert_never(settings.rerank)
+
+
+def fusion_of(settings: RetrievalSettings) -> Fusion:
+    match settings.fusion:
+        case "sum":
+            return normalised_sum_fusion
+        case "rrf":
+            return reciprocal_rank_fusion
+        case _:
+            assert_never(settings.fusion)
+
+
+def build_language_model(settings: LanguageModelSettings, embedder: Embedder) -> LanguageModel:
+    match settings.kind:
+        case "extractive":
+            return ExtractiveLanguageModel(embedder)
+        case "openai":
+            return OpenAICompatibleModel(
+                client=httpx.AsyncClient(),
+                base_url=settings.base_url,
+                model=settings.model,
+                api_key=settings.api_key,
+                patience=patience_of(settings),
+            )
+        case "llama_index":
+            from rag.adapters.llama_index import LlamaIndexModel  # noqa: PLC0415 - imports much
+
+            return LlamaIndexModel(llama_index_llm(settings), patience_of(settings))
+        case _:
+            assert_never(settings.kind)
+
+
+def patience_of(settings: LanguageModelSettings) -> Patience:
+    return Patience(
+        connect_s=settings.connect_timeout_s,
+        first_token_s=settings.first_token_timeout_s,
+        total_s=settings.total_timeout_s,
+    )
+
+
+def llama_index_llm(settings: LanguageModelSettings) -> Any:
+    """The operator's llama-index `LLM`: `llama_index_class` made with `model`."""
+    module, _, name = settings.llama_index_class.partition(":")
+    try:
+        make = cast("Callable[..., Any]", getattr(import_module(module), name))
+        return make(model=settings.model) if settings.model else make()
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"language_model.llama_index_class = {settings.llama_index_class}: {error}"
+        ) from error

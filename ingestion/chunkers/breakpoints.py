@@ -1,0 +1,101 @@
+"""How far apart in meaning neighbouring sentences are: a long section is cut where they differ."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from math import sqrt
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from rag.protocols import Embedder
+from rag.types import Vector
+
+_T = TypeVar("_T")
+_WINDOW = 3
+"""Sentences on each side of a gap that are compared: few, so that an edit stays local."""
+_WORD = re.compile(r"\w{4,}")
+_STEM = 6
+"""Characters: inflections of a word mostly share its beginning."""
+
+
+class Breakpoints(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    async def distances(self, passages: Sequence[Sequence[str]]) -> list[list[float]]:
+        """For each passage's sentences, one distance (0 same, 1 other topic) for each gap."""
+        ...
+
+
+class LexicalBreakpoints:
+    """By the words that both sides share, as TextTiling (Hearst 1997) compares blocks.
+
+    It costs next to nothing, where embedding every sentence costs as much as the chunks do.
+    """
+
+    name = "lexical"
+
+    async def distances(self, passages: Sequence[Sequence[str]]) -> list[list[float]]:
+        return [_lexical_distances(sentences) for sentences in passages]
+
+
+class EmbeddedBreakpoints:
+    """By the cosine of the sentences' embeddings, averaged over each side of the gap."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+
+    @property
+    def name(self) -> str:
+        return f"embedded by {self._embedder.name}"
+
+    async def distances(self, passages: Sequence[Sequence[str]]) -> list[list[float]]:
+        flat = [sentence for sentences in passages for sentence in sentences]
+        embeddings = await self._embedder.embed_documents(flat)
+        vectors = [embedding.vector for embedding in embeddings]
+        found: list[list[float]] = []
+        for sentences in passages:
+            own, vectors = vectors[: len(sentences)], vectors[len(sentences) :]
+            found.append(
+                [
+                    1 - _cosine(np.sum(left, axis=0), np.sum(right, axis=0))
+                    for left, right in _sides(own)
+                ]
+            )
+        return found
+
+
+def _cosine(left: Vector, right: Vector) -> float:
+    return float(left @ right / (np.linalg.norm(left) * np.linalg.norm(right)))
+
+
+def _lexical_distances(sentences: Sequence[str]) -> list[float]:
+    words = [
+        Counter(word[:_STEM] for word in _WORD.findall(sentence.lower())) for sentence in sentences
+    ]
+    return [1 - _overlap(_sum(left), _sum(right)) for left, right in _sides(words)]
+
+
+def _sides(items: Sequence[_T]) -> list[tuple[Sequence[_T], Sequence[_T]]]:
+    """What stands within the window before and after each gap."""
+    return [
+        (items[max(0, gap - _WINDOW) : gap], items[gap : gap + _WINDOW])
+        for gap in range(1, len(items))
+    ]
+
+
+def _sum(counts: Sequence[Counter[str]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for count in counts:
+        total.update(count)
+    return total
+
+
+def _overlap(left: Counter[str], right: Counter[str]) -> float:
+    """The cosine of two bags of words."""
+    shared = sum(count * right[word] for word, count in left.items() if word in right)
+    if not shared:
+        return 0.0
+    norms = (sqrt(sum(n * n for n in bag.values())) for bag in (left, right))
+    return shared / (next(norms) * next(norms))

@@ -1,0 +1,96 @@
+"""A question as what is asked for: its terms, names, codes and numbers, and the kind of answer."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from rag.terms import (
+    Date,
+    codes_of,
+    content_words,
+    dates_of,
+    is_german,
+    names_of,
+    numbers_of,
+    stem,
+    words_of,
+)
+
+Wants = Literal["number", "time", "name", "anything"]
+
+_WANTS: tuple[tuple[Wants, re.Pattern[str]], ...] = (
+    (
+        "number",
+        re.compile(
+            r"\bhow (?:many|much|long|old|far|tall|big|large|high|often|wide|deep|heavy|fast|late|soon)\b"
+            r"|\bwie (?:viele?n?|hoch|lange|groß|oft|weit|schwer|tief|breit|schnell)\b"
+            r"|\bwhat (?:percentage|share|amount|price|fee|rate|number|temperature|pressure|torque|limit)\b",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "time",
+        re.compile(
+            r"\bwhen\b|\b(?:what|which) (?:day|date|year|month|time|week)\b|\bwann\b"
+            r"|\b(?:bis|seit|ab) wann\b|\bwelche[nmrs]? (?:tag|datum|jahr|monat|uhrzeit|woche)\w*\b",
+            re.IGNORECASE,
+        ),
+    ),
+    ("name", re.compile(r"\bwhose?\b|\bwhom\b|\bwer\b|\bwem\b|\bwen\b", re.IGNORECASE)),
+)
+_CLOCK = re.compile(r"\b\d{1,2}[:.]\d\d\b|\b\d{1,2} ?(?:am|pm|uhr|o'clock)\b|\b(?:19|20)\d\d\b", re.IGNORECASE)
+_DAYS = frozenset(
+    "monday tuesday wednesday thursday friday saturday sunday montag dienstag mittwoch donnerstag freitag samstag"
+    " sonntag daily weekly monthly quarter täglich wöchentlich monatlich quartal".split()
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A question as the features compare it."""
+
+    text: str
+    terms: frozenset[str]
+    names: frozenset[str]
+    codes: frozenset[str]
+    numbers: frozenset[frozenset[str]]
+    dates: frozenset[Date]
+    wants: Wants
+    german: bool
+
+
+def asked_of(question: str) -> Asked:
+    codes = codes_of(question)
+    return Asked(
+        text=question,
+        terms=frozenset(content_words(question)),
+        names=frozenset() if is_german(question) else names_of(question),
+        codes=codes,
+        numbers=numbers_of(question),
+        dates=dates_of(question),
+        wants=_wanted_by(question),
+        german=is_german(question),
+    )
+
+
+def _wanted_by(question: str) -> Wants:
+    for wants, says in _WANTS:
+        if says.search(question):
+            return wants
+    return "anything"
+
+
+def gives_what_is_wanted(asked: Asked, text: str) -> bool:
+    """Whether `text` holds something of the kind that is asked for, and that the question lacks."""
+    match asked.wants:
+        case "number":
+            return bool(numbers_of(text) - asked.numbers) or bool(dates_of(text))
+        case "time":
+            words = {word.lower() for word in words_of(text)}
+            return bool(dates_of(text) or _CLOCK.search(text) or words & _DAYS or numbers_of(text))
+        case "name":
+            asked_words = {stem(word) for word in words_of(asked.text)}
+            capitals = {stem(word) for word in words_of(text) if word[0].isupper()}
+            return bool(capitals - asked_words)
+        case "anything":
+            return True
