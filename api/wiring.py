@@ -10,8 +10,6 @@ from importlib import import_module
 from typing import Any, assert_never, cast
 
 import httpx
-from ingestion.chunkers.structural import StructuralChunker
-from rag.adapters.extractive import ExtractiveLanguageModel
 from rag.adapters.late_interaction import LateInteractionReranker
 
 from api.migrations import migrate_database
@@ -20,17 +18,20 @@ from api.settings import EmbedderSettings, LanguageModelSettings, RetrievalSetti
 from connectors.protocols import Connector
 from connectors.registry import build_connector
 from ingestion.batching import BatchingEmbedder
+from ingestion.chunkers.structural import StructuralChunker
 from ingestion.dispatch import Bell, Dispatcher, running
 from ingestion.jobs import Work
 from ingestion.parsers.subprocess_parser import open_parser
 from ingestion.pipeline import IngestPipeline
 from ingestion.retry import RetryPolicy
 from ingestion.worker import Tickets, open_redis
+from rag.adapters.extractive import ExtractiveLanguageModel
 from rag.adapters.minilm import default_model_dir
 from rag.adapters.onnx_embedder import load_onnx_embedder
 from rag.adapters.openai_compatible import OpenAICompatibleModel
 from rag.adapters.qdrant_edge import open_edge_index
 from rag.adapters.qdrant_server import open_server_index
+from rag.adapters.relevance import StatementRanker
 from rag.adapters.streaming import Patience
 from rag.answering import Answerer
 from rag.errors import ConfigurationError
@@ -235,7 +236,7 @@ def fusion_of(settings: RetrievalSettings) -> Fusion:
 def build_language_model(settings: LanguageModelSettings, embedder: Embedder) -> LanguageModel:
     match settings.kind:
         case "extractive":
-            return ExtractiveLanguageModel(embedder)
+            return ExtractiveLanguageModel(ranker=StatementRanker(embedder=embedder))
         case "openai":
             return OpenAICompatibleModel(
                 client=httpx.AsyncClient(),

@@ -2,7 +2,6 @@
 
 import asyncio
 
-
 from api.settings import Settings
 from api.wiring import open_worker
 from ingestion.worker import QUEUE, open_redis, serve

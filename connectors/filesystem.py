@@ -2,14 +2,11 @@
 
 import asyncio
 import errno
-import mimetypes
 import os
-import re
 import stat
 from collections.abc import AsyncGenerator
 from dataclasses import KW_ONLY, dataclass, field
-from pathlib import Path, PurePosixPath
-from types import MappingProxyType
+from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from connectors.access_files import (
@@ -21,6 +18,7 @@ from connectors.access_files import (
     MalformedAccessFile,
     read_access_file,
 )
+from connectors.file_names import is_hidden, media_type_of, readable_title
 from connectors.protocols import (
     AccessChanged,
     Change,
@@ -35,44 +33,7 @@ from rag.access import NOBODY, AccessList
 from rag.errors import LimitExceeded, SourceGone, SourceUnavailable
 from rag.types import Metadata, SourceId, no_metadata
 
-MEDIA_TYPES = MappingProxyType(
-    {
-        ".txt": "text/plain",
-        ".text": "text/plain",
-        ".log": "text/plain",
-        ".md": "text/markdown",
-        ".markdown": "text/markdown",
-        ".html": "text/html",
-        ".htm": "text/html",
-        ".xhtml": "application/xhtml+xml",
-        ".rst": "text/x-rst",
-        ".org": "text/org",
-        ".csv": "text/csv",
-        ".tsv": "text/tab-separated-values",
-        ".eml": "message/rfc822",
-        ".rtf": "application/rtf",
-        ".pdf": "application/pdf",
-        ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-        ".pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-        ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        ".xls": "application/vnd.ms-excel",
-        ".odt": "application/vnd.oasis.opendocument.text",
-        ".epub": "application/epub+zip",
-        ".png": "image/png",
-        ".jpg": "image/jpeg",
-        ".jpeg": "image/jpeg",
-        ".tif": "image/tiff",
-        ".tiff": "image/tiff",
-    }
-)
-"""What an extension means, the same on every machine; the rest is asked of `mimetypes`."""
-
 DEFAULT_MAX_BYTES = 100 * 1024 * 1024
-
-_DROPPINGS = re.compile(
-    r"~\$.*|.*~|#.*#|Thumbs\.db|desktop\.ini|.*\.(?:swp|swo|tmp|crdownload|part)"
-)
-"""What editors and operating systems leave behind. Names that start with a dot are hidden anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +123,7 @@ class FilesystemConnector:
         rule = rule if own is None else (folder, own)
         for entry in entries:
             path = folder / entry.name
-            if _is_hidden(entry.name):
+            if is_hidden(entry.name):
                 continue
             try:
                 self._list_entry(path, entry, rule, listing)
@@ -268,7 +229,7 @@ class FilesystemConnector:
             or ".." in path.parts
             or not path.is_relative_to(self.root)
             or path == self.root
-            or any(_is_hidden(part) for part in path.relative_to(self.root).parts)
+            or any(is_hidden(part) for part in path.relative_to(self.root).parts)
             or path.as_uri() != uri
         ):
             raise SourceGone("no document of this folder has that address")
@@ -306,26 +267,8 @@ class FilesystemConnector:
         return body, status
 
 
-def media_type_of(name: str) -> str:
-    """The media type that the file name claims; `application/octet-stream` where it claims none."""
-    extension = PurePosixPath(name).suffix.lower()
-    known = MEDIA_TYPES.get(extension) or mimetypes.guess_type(f"x{extension}")[0]
-    return known or "application/octet-stream"
-
-
-def readable_title(name: str) -> str:
-    """`leave-policy-2026.md` as `Leave policy 2026`; the hyphen of a code (`QM-12`) stays."""
-    stem = PurePosixPath(os.fsencode(name).decode("utf-8", "replace")).stem
-    spaced = re.sub(r"(?<![A-Z0-9])-+|-+(?!\d)", " ", stem.replace("_", " ")).strip()
-    return (spaced[:1].upper() + spaced[1:]) or stem
-
-
 def _revision(status: os.stat_result) -> str:
     return f"{status.st_mtime_ns}-{status.st_size}"
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or _DROPPINGS.fullmatch(name) is not None
 
 
 def _why(error: OSError) -> str:

@@ -123,9 +123,10 @@ async def sqlite_database(sqlite_database_url: str) -> AsyncGenerator[Database]:
 
 
 def _postgres_programs() -> Path | None:
-    if program := shutil.which("postgres"):
-        return Path(program).parent
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_isready"))
+    elsewhere = shutil.which("pg_isready")
+    if not found and elsewhere is not None:
+        found = [Path(elsewhere).resolve()]
     return found[-1].parent if found else None
 
 

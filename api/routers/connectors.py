@@ -11,15 +11,19 @@ from api.auth import Caller
 from api.deps import PlatformDep, requires
 from api.errors import PROBLEMS, problems
 from api.permissions import Permission
+from api.platform import Platform
+from api.removal import deletion_of
 from api.shapes import JobAccepted, Schema, ShortText
 from connectors.protocols import Connector, Problem
 from connectors.registry import build_connector
 from ingestion.jobs import sync_job
 from ingestion.kept import PUSH
-from rag.errors import ConfigurationError, Error, InvalidRequest
-from rag.storage.records import Source, SourceState
+from rag.errors import ConfigurationError, Error, InvalidRequest, NotFound
+from rag.storage.records import DocumentState, Source, SourceState
 from rag.types import SourceId
 
+PAGE = 500
+ALIVE = (DocumentState.ACTIVE, DocumentState.NEW, DocumentState.FAILED)
 SAMPLE = 20
 """How many listed resources prove that a source can be read."""
 
@@ -51,7 +55,7 @@ class ConnectorChange(Schema):
 
     name: ShortText | None = Field(default=None, min_length=1)
     settings: Settings | None = None
-    state: SourceState | None = None
+    state: Literal["enabled", "paused"] | None = None
 
 
 class ConnectorOut(Schema):
@@ -80,6 +84,10 @@ class ConnectorOut(Schema):
 
 class ConnectorsOut(Schema):
     connectors: list[ConnectorOut]
+
+
+class RemovalOut(Schema):
+    documents: int = Field(description="Documents whose deletion is queued.")
 
 
 class CheckOut(Schema):
@@ -116,7 +124,8 @@ async def list_connectors(
 ) -> ConnectorsOut:
     """Every connector of the tenant."""
     sources = await platform.sources.listed(caller.principal.tenant)
-    return ConnectorsOut(connectors=[ConnectorOut.of(source) for source in sources])
+    kept = [source for source in sources if source.state is not SourceState.REMOVED]
+    return ConnectorsOut(connectors=[ConnectorOut.of(source) for source in kept])
 
 
 @router.post("", status_code=201)
@@ -160,8 +169,25 @@ async def change_connector(
         source=source.id,
     )
     if request.state is not None:
-        await platform.sources.set_state(tenant, source.id, request.state)
+        await platform.sources.set_state(tenant, source.id, SourceState(request.state))
     return ConnectorOut.of(await platform.sources.get(tenant, source.id))
+
+
+@router.delete("/{connector_id}", status_code=202, responses=problems(404))
+async def remove_connector(
+    connector_id: str, caller: Annotated[Caller, requires(Permission.ADMIN)], platform: PlatformDep
+) -> RemovalOut:
+    """Read nothing from the source any more, and delete every document that came from it."""
+    source = await _source(platform, caller, connector_id)
+    await platform.sources.set_state(source.tenant, source.id, SourceState.REMOVED)
+    documents, after = 0, None
+    while page := await platform.documents.listed(
+        source.tenant, source=source.id, states=ALIVE, limit=PAGE, after=after
+    ):
+        after = page[-1].ref.id
+        documents += len(page)
+        await platform.jobs.enqueue([deletion_of(document) for document in page])
+    return RemovalOut(documents=documents)
 
 
 @router.post("/{connector_id}/test", responses=problems(404))
@@ -223,8 +249,11 @@ async def connector_status(
     )
 
 
-async def _source(platform: PlatformDep, caller: Caller, connector: str) -> Source:
-    return await platform.sources.get(caller.principal.tenant, SourceId(connector))
+async def _source(platform: Platform, caller: Caller, connector: str) -> Source:
+    source = await platform.sources.get(caller.principal.tenant, SourceId(connector))
+    if source.state is SourceState.REMOVED:
+        raise NotFound("there is no such source")
+    return source
 
 
 def _built(kind: str, settings: Any, source: SourceId) -> Connector:

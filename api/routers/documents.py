@@ -13,21 +13,17 @@ from api.errors import PROBLEMS, problems
 from api.permissions import Permission
 from api.platform import Platform
 from api.pushing import PUSH_BODY, pushed_document
+from api.removal import deletion_of
 from api.shapes import JobAccepted, Schema
 from ingestion.kept import PUSH, push_job
 from rag.access import Principal
 from rag.errors import NotFound
 from rag.storage.records import (
     DocumentState,
-    JobKind,
-    NewJob,
     ReadableDocument,
     fingerprint_of,
 )
 from rag.types import DocumentId, SourceId
-
-DELETING = 10
-"""A job's priority: whom a change shuts out must not wait behind what is new."""
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"], responses=PROBLEMS)
 
@@ -158,14 +154,7 @@ async def delete_document(
     document = await platform.documents.find(tenant, DocumentId(document_id))
     if document is None or document.ref.source != own or document.state is DocumentState.DELETED:
         raise NotFound("there is no such document")
-    job = NewJob(
-        tenant=tenant,
-        source=own,
-        kind=JobKind.DELETE,
-        uri=document.ref.uri,
-        priority=DELETING,
-    )
-    [job_id] = await platform.jobs.enqueue([job])
+    [job_id] = await platform.jobs.enqueue([deletion_of(document)])
     return JobAccepted(job_id=job_id)
 
 

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 from math import sqrt
 from typing import Protocol, TypeVar
 
@@ -53,10 +54,10 @@ class EmbeddedBreakpoints:
     async def distances(self, passages: Sequence[Sequence[str]]) -> list[list[float]]:
         flat = [sentence for sentences in passages for sentence in sentences]
         embeddings = await self._embedder.embed_documents(flat)
-        vectors = [embedding.vector for embedding in embeddings]
+        remaining = iter([embedding.vector for embedding in embeddings])
         found: list[list[float]] = []
         for sentences in passages:
-            own, vectors = vectors[: len(sentences)], vectors[len(sentences) :]
+            own = list(islice(remaining, len(sentences)))
             found.append(
                 [
                     1 - _cosine(np.sum(left, axis=0), np.sum(right, axis=0))

@@ -34,12 +34,15 @@ def prepare_unstructured() -> None:
     os.environ["DO_NOT_TRACK"] = "1"
     os.environ["UNSTRUCTURED_DISABLE_NOTICE"] = "1"
     os.environ["SCARF_NO_ANALYTICS"] = "true"
-    if "torch" not in sys.modules:
-        sys.modules["torch"] = cast(
-            "Any", None
-        )  # spaCy would import it, for 150 MB, to use none of it
-    import spacy  # noqa: PLC0415 - only after torch is out of its reach
-    from unstructured.nlp import tokenize  # noqa: PLC0415 - only after the environment is set
+    has_torch = "torch" in sys.modules
+    if not has_torch:  # spaCy would import it, for 170 MB, and use none of it
+        sys.modules["torch"] = cast("Any", None)
+    try:
+        import spacy  # noqa: PLC0415 - only after torch is out of its reach
+        from unstructured.nlp import tokenize  # noqa: PLC0415 - only after the environment is set
+    finally:
+        if not has_torch:
+            del sys.modules["torch"]
 
     pipeline = spacy.blank("en")
     pipeline.add_pipe("sentencizer")

@@ -16,7 +16,7 @@ from rag.types import Usage
 _TRY_AGAIN = frozenset({408, 409, 425, 429})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class LlamaIndexModel:
     llm: LLM
     patience: Patience = field(default_factory=Patience)

@@ -7,7 +7,7 @@ below. Its weights were fitted by tests/benchmarks/fit_abstention.py; the figure
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -61,8 +61,8 @@ class StatementRanker:
     """Ranks what the evidence says by how likely it answers. Also a `RelevanceGate`."""
 
     embedder: Embedder
-    glossary: Glossary = ENGLISH_GERMAN
-    weights: Features = WEIGHTS
+    glossary: Glossary = field(default_factory=lambda: ENGLISH_GERMAN)
+    weights: Features = field(default_factory=lambda: WEIGHTS)
     bias: float = BIAS
     gate: float = 0.15
     """Below this probability of the best statement, no language model is asked."""

@@ -353,7 +353,8 @@ _REPLACED = (
 
 def _weight(kind: Any) -> Any:
     return case(
-        (kind.in_((JobKind.UPSERT.value, JobKind.DELETE.value)), 2),
+        (kind == JobKind.UPSERT.value, 2),
+        (kind == JobKind.DELETE.value, 2),
         (kind == JobKind.ACCESS.value, 1),
         else_=0,
     )

@@ -40,6 +40,8 @@ def fingerprint_of(*parts: str) -> str:
 class SourceState(StrEnum):
     ENABLED = "enabled"
     PAUSED = "paused"
+    REMOVED = "removed"
+    """Its documents are being deleted; nothing is read from it any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

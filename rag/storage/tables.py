@@ -4,12 +4,12 @@ Every row belongs to a tenant. Access lists, metadata and the like are JSON text
 must select by stands in a column or a table of its own.
 """
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     DateTime,
     Dialect,
@@ -59,6 +59,19 @@ class SourceText(TypeDecorator[str]):
         return None if value is None else storable(value)
 
 
+class JsonText(TypeDecorator[Any]):
+    """JSON as text on every database: what a read path does not need, it need not decode."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str:  # noqa: ARG002
+        return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002
+        return None if value is None else json.loads(value)
+
+
 class Base(DeclarativeBase):
     metadata = MetaData(
         naming_convention={
@@ -70,8 +83,8 @@ class Base(DeclarativeBase):
     )
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it from the class
         datetime: UtcDateTime,
-        Mapping[str, Any]: JSON,
-        list[Any]: JSON,
+        Mapping[str, Any]: JsonText,
+        list[Any]: JsonText,
         bytes: LargeBinary,
     }
 

@@ -127,7 +127,7 @@ async def test_each_caller_gets_what_is_theirs(route: tuple[str, str], site: Sit
     expected = EXPECTED[route]
     owner = await site.key("user:owner")
     things = await things_of_the_owner(site, owner)
-    callers = {
+    callers: dict[str, tuple[dict[str, str], int]] = {
         "anonymous": ({}, 401),
         "expired": (await site.expired_key("user:owner"), 401),
         "revoked": (await site.revoked_key("user:owner"), 401),

@@ -1,0 +1,295 @@
+"""What readers get from the ledger, whatever the index says."""
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.engine.default import DefaultDialect
+
+from ingestion.narrowing import narrowed
+from rag.access import (
+    EVERYONE,
+    NOBODY,
+    AccessList,
+    AccessScope,
+    Principal,
+    PrincipalId,
+    TenantId,
+    readable_by,
+    scope_of,
+)
+from rag.errors import NotFound
+from rag.storage.database import Database
+from rag.storage.documents import Documents, Overtaken
+from rag.storage.passages import Passages, access_of
+from rag.storage.records import (
+    Digest,
+    NewChunk,
+    NewVersion,
+    SeenAs,
+    document_id_of,
+    json_of_access,
+)
+from rag.storage.sources import Sources
+from rag.storage.tables import JsonText
+from rag.types import (
+    Chunk,
+    ChunkId,
+    DocumentId,
+    DocumentRef,
+    Metadata,
+    SourceId,
+    Span,
+    VersionId,
+)
+
+ACME, OTHER = TenantId("acme"), TenantId("other")
+FINANCE = readable_by(["group:finance"])
+
+
+def ref(uri: str, tenant: TenantId = ACME) -> DocumentRef:
+    source = SourceId(f"files of {tenant}")
+    return DocumentRef(document_id_of(tenant, source, uri), tenant, source, uri, uri.title())
+
+
+def chunk(of: DocumentRef, ordinal: int, version: str) -> Chunk:
+    return Chunk(
+        id=ChunkId(f"{of.uri}-{of.tenant}-{ordinal}"),
+        document=of,
+        version=VersionId(version),
+        ordinal=ordinal,
+        text=f"{of.uri} {ordinal}",
+        heading_path=("A", "B"),
+        kind="prose",
+        span=Span(ordinal, ordinal + 1),
+        page=ordinal or None,
+    )
+
+
+class Ledger:
+    def __init__(self, database: Database) -> None:
+        self.documents = Documents(database)
+        self.passages = Passages(database)
+        self.sources = Sources(database)
+
+    async def index(
+        self,
+        of: DocumentRef,
+        *,
+        version: str = "1",
+        chunks: int = 3,
+        access: AccessList = FINANCE,
+        metadata: Metadata | None = None,
+        supersedes: DocumentId | None = None,
+        tokens: bool = False,
+    ) -> list[ChunkId]:
+        known = await self.documents.begin(of, access=access)
+        new = NewVersion(
+            ref=of,
+            source_title=of.title,
+            version=VersionId(version),
+            revision="1",
+            access_fingerprint="1",
+            access=access,
+            metadata=metadata or {"source": of.source},
+            source_metadata={},
+            parsed_metadata={},
+            content_hash="0" * 64,
+            parser="p",
+            chunker="c",
+            embedder="e",
+            original=Digest("0" * 64),
+            media_type="text/plain",
+            size=7,
+            supersedes=supersedes,
+        )
+        made = [chunk(of, ordinal, version) for ordinal in range(chunks)]
+        vectors = np.arange(12, dtype=np.int8).reshape(3, 4) if tokens else None
+        fresh = [NewChunk(chunk=each, tokens=vectors) for each in made]
+        await self.documents.switch(new, made, fresh=fresh, generation=known.generation)
+        await self.documents.settle(of.id, generation=known.generation)
+        return [each.id for each in made]
+
+
+@pytest.fixture
+async def ledger(database: Database) -> Ledger:
+    ledger = Ledger(database)
+    for tenant in (ACME, OTHER):
+        await ledger.sources.add_tenant(tenant)
+        await ledger.sources.register(
+            tenant, kind="memory", name="Files", settings={}, source=ref("", tenant).source
+        )
+    return ledger
+
+
+def scope(*groups: str, tenant: TenantId = ACME) -> AccessScope:
+    groups_held = frozenset(map(PrincipalId, groups))
+    return scope_of(Principal(tenant, PrincipalId("user:1"), groups_held))
+
+
+async def test_a_passage_carries_all_that_the_ledger_knows_of_it(ledger: Ledger) -> None:
+    of = ref("pay")
+    [_, second, _] = await ledger.index(of, metadata={"department": "hr", "pages": 3, "ok": True})
+    hit = (await ledger.passages.readable([second], scope=scope("group:finance")))[second]
+    assert hit.chunk == chunk(of, 1, "1")
+    assert hit.metadata == {"department": "hr", "pages": 3, "ok": True}
+    assert hit.acl_as_of.tzinfo is not None
+
+
+async def test_nothing_is_readable_across_tenants_or_without_the_right(ledger: Ledger) -> None:
+    everyone = readable_by([EVERYONE])
+    ours = await ledger.index(ref("pay"))
+    theirs = await ledger.index(ref("pay", OTHER), access=everyone)
+    wanted = [*ours, *theirs, ChunkId("no such chunk")]
+    assert set(await ledger.passages.readable(wanted, scope=scope("group:finance"))) == set(ours)
+    assert await ledger.passages.readable(wanted, scope=scope("group:sales")) == {}
+    assert await ledger.passages.readable([], scope=scope("group:finance")) == {}
+    other = scope("group:finance", tenant=OTHER)
+    assert set(await ledger.passages.readable(wanted, scope=other)) == set(theirs)
+    assert await ledger.passages.token_vectors(OTHER, ours) == {}
+
+
+async def test_only_the_current_version_of_a_living_document_is_readable(ledger: Ledger) -> None:
+    of, finance = ref("pay"), scope("group:finance")
+    old = await ledger.index(of, version="1", chunks=3)
+    new = await ledger.index(of, version="2", chunks=2)
+    assert set(await ledger.passages.readable(old, scope=finance)) == set(new)
+    known = await ledger.documents.begin(of, access=FINANCE)
+    staged = NewChunk(chunk=replace(chunk(of, 9, "3"), id=ChunkId("staged")), tokens=None)
+    await ledger.documents.stage([staged], generation=known.generation)
+    assert await ledger.passages.readable([ChunkId("staged")], scope=finance) == {}
+    await ledger.documents.tombstone(ACME, of.id)
+    assert await ledger.passages.readable(old, scope=finance) == {}
+    with pytest.raises(NotFound):
+        await ledger.documents.readable(of.id, scope=finance)
+
+
+async def test_neighbours_stand_beside_a_hit_and_under_the_same_check(ledger: Ledger) -> None:
+    finance = scope("group:finance")
+    ids = await ledger.index(ref("pay"))
+    hits = await ledger.passages.readable(ids, scope=finance)
+    beside = await ledger.passages.neighbours([hits[ids[0]], hits[ids[1]]], scope=finance)
+    found = {
+        hit: tuple(each and each.chunk.ordinal for each in pair) for hit, pair in beside.items()
+    }
+    assert found == {ids[0]: (None, 1), ids[1]: (0, 2)}
+    shut_out = await ledger.passages.neighbours([hits[ids[0]]], scope=scope("group:sales"))
+    assert shut_out == {ids[0]: (None, None)}
+    await ledger.index(ref("pay"), version="2")
+    stale = await ledger.passages.neighbours([hits[ids[0]]], scope=finance)
+    assert stale == {ids[0]: (None, None)}
+    assert await ledger.passages.neighbours([], scope=finance) == {}
+
+
+async def test_token_vectors_come_back_as_they_went_in(ledger: Ledger) -> None:
+    ids = await ledger.index(ref("pay"), tokens=True)
+    bare = await ledger.index(ref("bare"))
+    vectors = await ledger.passages.token_vectors(ACME, [*ids, *bare])
+    assert set(vectors) == set(ids)
+    np.testing.assert_array_equal(vectors[ids[0]], np.arange(12).reshape(3, 4))
+    assert vectors[ids[0]].dtype == np.int8
+    assert await ledger.passages.token_vectors(ACME, []) == {}
+
+
+async def test_a_filter_may_name_the_fields_that_the_tenants_documents_have_had(
+    ledger: Ledger,
+) -> None:
+    await ledger.index(ref("pay"), metadata={"project": "x"})
+    await ledger.index(ref("pay", OTHER), metadata={"secret_project": "y"})
+    fields = await ledger.passages.fields(ACME)
+    assert {"project", "department", "date"} <= fields
+    assert "secret_project" not in fields
+
+
+async def test_two_successors_give_a_passage_once(ledger: Ledger) -> None:
+    old = ref("old")
+    ids = await ledger.index(old, access=readable_by([EVERYONE]))
+    for uri in ("new", "newer"):
+        await ledger.index(ref(uri), supersedes=old.id)
+    hits = await ledger.passages.readable(ids, scope=scope("group:finance"))
+    assert {hit.superseded_by for hit in hits.values()} <= {ref("new").id, ref("newer").id}
+    assert len({hit.superseded_by for hit in hits.values()}) == 1
+    assert (await ledger.documents.readable(old.id, scope=scope("group:finance"))).superseded_by
+    unaware = await ledger.passages.readable(ids, scope=scope())
+    assert {hit.superseded_by for hit in unaware.values()} == {None}
+
+
+async def test_a_document_is_shown_whole_to_those_who_may_read_it(ledger: Ledger) -> None:
+    of = ref("pay")
+    await ledger.index(of)
+    found = await ledger.documents.readable(of.id, scope=scope("group:finance"))
+    assert (found.ref, found.chunks, found.size) == (of, 3, 7)
+    for wrong in (scope("group:sales"), scope("group:finance", tenant=OTHER)):
+        with pytest.raises(NotFound):
+            await ledger.documents.readable(of.id, scope=wrong)
+
+
+async def test_who_was_overtaken_changes_nothing(ledger: Ledger) -> None:
+    of = ref("pay")
+    await ledger.index(of)
+    slow = await ledger.documents.begin(of, access=FINANCE)
+    await ledger.documents.begin(of, access=FINANCE)
+    with pytest.raises(Overtaken):
+        await ledger.documents.describe(ACME, of.id, generation=slow.generation, access=NOBODY)
+    with pytest.raises(Overtaken):
+        await ledger.documents.fail(
+            of.id, generation=slow.generation, seen=SeenAs("2", "2"), error=ValueError("x")
+        )
+    found = await ledger.documents.readable(of.id, scope=scope("group:finance"))
+    assert found.version == "1"
+
+
+PRINCIPALS = st.sampled_from(["everyone", "user:1", "user:2", "group:a", "group:b"]).map(
+    PrincipalId
+)
+CLAUSES = st.lists(st.frozensets(PRINCIPALS, max_size=3), max_size=4).map(tuple)
+ACCESS = st.builds(AccessList, CLAUSES, st.frozensets(PRINCIPALS, max_size=1))
+GROUPS = st.frozensets(st.sampled_from(["group:a", "group:b"]))
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(lists=st.lists(ACCESS, min_size=1, max_size=6), groups=GROUPS)
+async def test_readable_is_what_the_access_lists_say(
+    ledger: Ledger, lists: list[AccessList], groups: frozenset[str]
+) -> None:
+    expected: set[ChunkId] = set()
+    wanted: list[ChunkId] = []
+    asking = scope(*groups)
+    for number, access in enumerate(lists):
+        ids = await ledger.index(ref(f"d{number}"), chunks=1, access=access)
+        wanted += ids
+        if asking.admits(ACME, access):
+            expected |= set(ids)
+    assert set(await ledger.passages.readable(wanted, scope=asking)) == expected
+
+
+@given(first=ACCESS, second=ACCESS, groups=GROUPS)
+def test_a_narrowed_list_never_admits_whom_one_of_the_two_does_not(
+    first: AccessList, second: AccessList, groups: frozenset[str]
+) -> None:
+    asking = scope(*groups)
+    both = asking.admits(ACME, first) and asking.admits(ACME, second)
+    admitted = asking.admits(ACME, narrowed(first, second))
+    assert not admitted or both
+    if len(set(first.clauses + second.clauses)) <= 4:
+        assert admitted == both
+
+
+@given(access=ACCESS)
+def test_access_lists_survive_the_ledger(access: AccessList) -> None:
+    kept = JsonText().process_bind_param(json_of_access(access), DefaultDialect())
+    assert access_of(kept) == access
+
+
+def test_no_two_places_share_a_document_id() -> None:
+    parts = ["a", "b", "ab", "", "a\0b", "\0"]
+    ids = {
+        document_id_of(TenantId(tenant), SourceId(source), uri)
+        for tenant, source, uri in product(parts, repeat=3)
+    }
+    assert len(ids) == len(parts) ** 3
