@@ -19,6 +19,7 @@ from api.metrics import Metrics
 
 log = logging.getLogger("api.requests")
 
+OUR_LOGGERS = ("api", "ingestion", "connectors", "rag")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -53,16 +54,21 @@ def _frames(error: BaseException) -> Iterator[str]:
 
 
 def configure_logging(level: str, *, stream: TextIO = sys.stderr) -> None:
-    """Send every log record of this process to `stream` as JSON lines."""
+    """Send the log records of this process to `stream` as JSON lines.
+
+    `level` is that of our own records. Of libraries only warnings are heard: below that they tell
+    of statements with their parameters, and of URLs with their queries.
+    """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    # Their lines hold URLs with queries, and bound parameters of statements.
-    for name in ("httpx", "httpcore", "sqlalchemy.engine", "uvicorn.access", "multipart"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    for name in OUR_LOGGERS:
+        logging.getLogger(name).setLevel(level.upper())
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
-        logging.getLogger(name).handlers.clear()
-        logging.getLogger(name).propagate = True
+        library = logging.getLogger(name)
+        library.handlers.clear()
+        library.propagate = True
+        library.setLevel(logging.WARNING)
 
 
 class RequestLog:

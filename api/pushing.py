@@ -14,14 +14,13 @@ from pydantic import (
     AfterValidator,
     ConfigDict,
     Field,
-    StrictBool,
     StringConstraints,
     ValidationError,
     model_validator,
 )
 from starlette.datastructures import FormData, UploadFile
 
-from api.filters import FieldName, Integer, Number
+from api.filters import FieldName, Scalar
 from api.shapes import PrincipalText, Schema, ShortText
 from rag.access import AccessList, readable_by
 from rag.errors import InvalidRequest, LimitExceeded, UnsupportedMediaType
@@ -35,10 +34,7 @@ FORM_FIELDS = ("uri", "title", "media_type", "readers", "denied", "metadata")
 URI = r"^[a-z][a-z0-9+.-]*:[^\s\x00-\x1f\x7f]+$"
 NOT_LINKS = ("javascript:", "data:", "vbscript:")
 
-MetadataText = Annotated[str, StringConstraints(max_length=1_000)]
-MetadataOut = Annotated[
-    dict[FieldName, StrictBool | Integer | Number | MetadataText], Field(max_length=MAX_FIELDS)
-]
+MetadataOut = Annotated[dict[FieldName, Scalar], Field(max_length=MAX_FIELDS)]
 Principals = Annotated[list[PrincipalText], Field(max_length=MAX_READERS)]
 
 
@@ -154,10 +150,12 @@ async def _from_json(request: Request) -> PushedDocument:
 
 
 def _bytes_of(fields: PushedJson) -> bytes:
-    if fields.base64 is None:
-        return str(fields.text).encode()
     try:
+        if fields.base64 is None:
+            return str(fields.text).encode()
         return base64.b64decode(fields.base64, validate=True)
+    except UnicodeEncodeError as error:
+        raise InvalidRequest("text: it is not valid Unicode") from error
     except (binascii.Error, ValueError) as error:
         raise InvalidRequest("base64: it is not valid base64") from error
 
@@ -198,7 +196,10 @@ def _checked(kind: type[Fields], content: Any) -> Fields:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        raise RequestValidationError(error.errors(include_url=False, include_input=False)) from None
+        told = error.errors(include_url=False, include_input=False)
+        raise RequestValidationError(
+            [{**each, "loc": ("body", *each["loc"])} for each in told]
+        ) from None
 
 
 def _document(fields: PushedFields, body: bytes, *, fallback: str) -> PushedDocument:

@@ -6,11 +6,12 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 MAX_QUERY_CHARACTERS = 4_000
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
 
 
 def without_control_characters(text: str) -> str:
-    """`text` with each control character but tab and line feed as a space, and none at its ends."""
+    """`text` with a space for each control character but tab and line feed, and for each half of a
+    surrogate pair, which no encoding takes; and no white space at its ends."""
     return CONTROL.sub(" ", text).strip()
 
 

@@ -28,8 +28,11 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncGenerator[bytes]) -> None:
+    def __init__(
+        self, events: AsyncGenerator[bytes], *, keep_alive_s: float = KEEP_ALIVE_S
+    ) -> None:
         super().__init__(headers={"x-accel-buffering": "no"})
+        self._keep_alive_s = keep_alive_s
         del self.headers["content-length"]
         self._events = events
 
@@ -46,8 +49,20 @@ class EventStream(Response):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_leave_on_disconnect, receive, tasks.cancel_scope)
             tasks.start_soon(_pump, self._events, put)
-            await _deliver(take, send)
+            await self._deliver(take, send)
             tasks.cancel_scope.cancel()
+
+    async def _deliver(self, take: MemoryObjectReceiveStream[bytes], send: Send) -> None:
+        async with take:
+            while True:
+                chunk = KEEP_ALIVE
+                with anyio.move_on_after(self._keep_alive_s):
+                    try:
+                        chunk = await take.receive()
+                    except anyio.EndOfStream:
+                        break
+                await _body(send, chunk, more=True)
+        await _body(send, b"", more=False)
 
 
 async def _leave_on_disconnect(receive: Receive, scope: anyio.CancelScope) -> None:
@@ -65,19 +80,6 @@ async def _pump(events: AsyncGenerator[bytes], put: MemoryObjectSendStream[bytes
         # What the events hold open is closed even when the client has gone.
         with anyio.move_on_after(CLOSE_S, shield=True):
             await events.aclose()
-
-
-async def _deliver(take: MemoryObjectReceiveStream[bytes], send: Send) -> None:
-    async with take:
-        while True:
-            chunk = KEEP_ALIVE
-            with anyio.move_on_after(KEEP_ALIVE_S):
-                try:
-                    chunk = await take.receive()
-                except anyio.EndOfStream:
-                    break
-            await _body(send, chunk, more=True)
-    await _body(send, b"", more=False)
 
 
 async def _body(send: Send, chunk: bytes, *, more: bool) -> None:

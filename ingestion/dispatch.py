@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from ingestion.jobs import Work, run_job
+from ingestion.upkeep import tidy
 from rag.errors import StorageUnavailable
 from rag.storage.jobs import Due
 from rag.storage.records import Job, JobState
@@ -52,6 +53,7 @@ class Dispatcher:
     poll: timedelta = timedelta(seconds=1)
     """How long a job may lie unnoticed that nobody rang for: one that waited, or another's."""
     sweep_every: timedelta = timedelta(seconds=15)
+    tidy_every: timedelta = timedelta(hours=1)
     owner: str = field(default_factory=new_owner)
 
     async def idle(self) -> None:
@@ -67,6 +69,7 @@ class Dispatcher:
         slots = asyncio.Semaphore(self.concurrency)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._sweep())
+            group.create_task(self._tidy())
             while True:
                 await slots.acquire()
                 job = await self._next()
@@ -101,6 +104,14 @@ class Dispatcher:
                     await self.bell()
             except StorageUnavailable:
                 log.warning("expired leases could not be looked for")
+
+    async def _tidy(self) -> None:
+        while True:
+            await asyncio.sleep(self.tidy_every.total_seconds())
+            try:
+                await tidy(self.work)
+            except StorageUnavailable:
+                log.warning("what is over could not be tidied away")
 
 
 @asynccontextmanager

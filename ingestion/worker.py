@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from ingestion.dispatch import new_owner
 from ingestion.jobs import Work, run_job
+from ingestion.upkeep import tidy
 from rag.errors import StorageUnavailable
 from rag.storage.jobs import Due
 
@@ -47,7 +48,9 @@ class Tickets:
 async def open_redis(url: str) -> ArqRedis:
     """Raises `StorageUnavailable` when it does not answer."""
     try:
-        return await create_pool(RedisSettings.from_dsn(url), default_queue_name=QUEUE)
+        settings = RedisSettings.from_dsn(url)
+        # It is tried once: whoever waits for Redis says so and tries again.
+        return await create_pool(settings, retry=settings.conn_retries, default_queue_name=QUEUE)
     except (RedisError, OSError) as error:
         raise StorageUnavailable("Redis does not answer") from error
 
@@ -68,11 +71,17 @@ def build_worker(
         await work.jobs.sweep()
         await tickets(await work.jobs.due())
 
+    async def tidy_up(ctx: dict[Any, Any]) -> None:  # noqa: ARG001 - arq's name
+        await tidy(work)
+
     return Worker(
         functions=[
             func(run_most_urgent, name=RUN, keep_result=0, timeout=LONGEST_JOB, max_tries=3)
         ],
-        cron_jobs=[cron(sweep, second=set(SWEEP_SECONDS), run_at_startup=True, keep_result=0)],
+        cron_jobs=[
+            cron(sweep, second=set(SWEEP_SECONDS), run_at_startup=True, keep_result=0),
+            cron(tidy_up, minute=7, keep_result=0, timeout=LONGEST_JOB),
+        ],
         redis_pool=redis,
         queue_name=QUEUE,
         max_jobs=concurrency,

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from itertools import groupby
+from itertools import groupby, pairwise, pairwise
 from typing import Literal
 
 from ingestion.chunkers.breakpoints import Breakpoints, LexicalBreakpoints
@@ -198,7 +198,7 @@ class StructuralChunker:
         sizes = [unit.tokens for unit in units]
         priorities = [
             _priority(text, left, right, distance)
-            for left, right, distance in zip(units, units[1:], distances, strict=True)
+            for (left, right), distance in zip(pairwise(units), distances, strict=True)
         ]
         for piece in cut_at_best_gaps(sizes, priorities, budget=run.budget):
             first = piece.start - self._shared(units, piece, run.limit)

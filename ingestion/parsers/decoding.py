@@ -37,7 +37,7 @@ def decoded(body: bytes, *, declared: str | None = None) -> tuple[str, str]:
     try:
         return _clean(body.decode(encoding)), encoding
     except UnicodeError as error:
-        raise ParseError("the text is in no encoding that is known here") from error
+        raise ParseError("the bytes are not text in any encoding known here") from error
 
 
 def _marked(body: bytes) -> tuple[str, ...]:

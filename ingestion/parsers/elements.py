@@ -18,9 +18,11 @@ LINE_BREAK = "\ue000"
 """Stands for a line break on its way through unstructured, which folds white space."""
 TABLE_MARK = "\ue001"
 """Stands before the number of a table that was read beforehand."""
+LIST_END = "\ue002\ue002"
+"""Stands, as a paragraph, where a list ends: unstructured tells items but not lists."""
 MAX_TABLE_CELLS = 2_000_000
 
-_PRIVATE_MARKS = re.compile(f"[{LINE_BREAK}{TABLE_MARK}]")
+_PRIVATE_MARKS = re.compile(f"[{LINE_BREAK}{TABLE_MARK}{LIST_END[0]}]")
 
 
 @cache
@@ -83,6 +85,8 @@ def add_elements(
                 outline.code(text.replace(LINE_BREAK, "\n"), page=page)
             case "Table":
                 outline.table(table_from_html(element.metadata.text_as_html or ""), page=page)
+            case _ if text == LIST_END:
+                outline.end_list()
             case _ if text.startswith(TABLE_MARK):
                 outline.table(tables[int(text[1:])], page=page)
             case _:

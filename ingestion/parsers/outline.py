@@ -40,7 +40,7 @@ class Outline:
         if len(text) > MAX_HEADING_CHARACTERS:
             self.prose(text, page=page)
             return
-        self._end_list()
+        self.end_list()
         self._close(level)
         self._open.append((level, text))
         self._untold += 1
@@ -49,7 +49,7 @@ class Outline:
     def prose(self, text: str, *, page: int | None = None) -> None:
         text = text.strip()
         if text:
-            self._end_list()
+            self.end_list()
             self._add(Prose(text), page)
 
     def item(self, text: str, *, page: int | None = None) -> None:
@@ -60,10 +60,16 @@ class Outline:
                 self._items_page = page
             self._items.append(text)
 
+    def end_list(self) -> None:
+        """What is listed next is another list."""
+        if self._items:
+            text, self._items = "\n".join(self._items), []
+            self._add(Prose(text), self._items_page)
+
     def code(self, text: str, *, page: int | None = None) -> None:
         text = text.strip("\n")
         if text.strip():
-            self._end_list()
+            self.end_list()
             self._add(Code(text), page)
 
     def caption(self, text: str) -> None:
@@ -71,7 +77,7 @@ class Outline:
         self._caption = " ".join(text.split())
 
     def table(self, table: Table | None, *, page: int | None = None) -> None:
-        self._end_list()
+        self.end_list()
         caption, self._caption = self._caption, ""
         if table is None:
             self.prose(caption, page=page)
@@ -80,7 +86,7 @@ class Outline:
         self._add(Table(caption, table.header, table.rows), page)
 
     def finished(self) -> tuple[Section, ...]:
-        self._end_list()
+        self.end_list()
         self.prose(self._caption)
         self._caption = ""
         self._close(0)
@@ -90,14 +96,13 @@ class Outline:
     def path(self) -> tuple[str, ...]:
         return (*self.base, *(text for _, text in self._open))
 
+    @property
+    def is_empty(self) -> bool:
+        return not (self._sections or self._open or self._items)
+
     def _add(self, block: Block, page: int | None) -> None:
         self._untold = 0
         self._sections.append(Section(self.path, block, page))
-
-    def _end_list(self) -> None:
-        if self._items:
-            text, self._items = "\n".join(self._items), []
-            self._add(Prose(text), self._items_page)
 
     def _close(self, level: int) -> None:
         """Close the headings at `level` and deeper; those that led to nothing become a paragraph."""

@@ -67,7 +67,9 @@ def _take_heading(outline: Outline, lines: Sequence[str], page: int | None) -> S
             outline.heading(first, 1 if line[1][0] == "=" else 2, page=page)
             lines = lines[2:]
         elif _is_shouted(first) and not _INNER_GAP.search(first):
-            outline.heading(first, _depth(first, shallowest=2), page=page)
+            outline.heading(
+                first, 1 if outline.is_empty else _depth(first, shallowest=2), page=page
+            )
             lines = lines[1:]
         elif _is_numbered_heading(first, lines[1:]):
             outline.heading(first, _depth(first, shallowest=3), page=page)

@@ -5,7 +5,7 @@
 
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from ingestion.parsers.dates import iso_date
 from ingestion.parsers.decoding import decoded
 from ingestion.parsers.elements import (
     LINE_BREAK,
+    LIST_END,
     TABLE_MARK,
     add_elements,
     prepare_unstructured,
@@ -65,18 +66,9 @@ def parse_markdown(file: RawFile, limits: Limits) -> Extracted:
     front, text = _front_matter(text)
     markdown = MarkdownIt("commonmark", {"breaks": True}).enable(["table", "strikethrough"])
     markup = markdown.render(_rejoined(text))
-    extracted = read_html(markup, document_type="document", limits=limits)
-    title = str(front.pop("title", "")) or extracted.title
-    title, sections = titled(extracted.sections, title)
-    return _noting(
-        Extracted(
-            title=title,
-            sections=sections,
-            metadata={**extracted.metadata, **front},
-            warnings=extracted.warnings,
-        ),
-        encoding,
-    )
+    title = str(front.pop("title", ""))
+    extracted = read_html(markup, document_type="document", limits=limits, title=title)
+    return _noting(replace(extracted, metadata={**extracted.metadata, **front}), encoding)
 
 
 def parse_with_pandoc(file: RawFile, limits: Limits, *, format_name: str) -> Extracted:
@@ -104,7 +96,7 @@ def parse_with_pandoc(file: RawFile, limits: Limits, *, format_name: str) -> Ext
     return read_html(markup, document_type="document", limits=limits)
 
 
-def read_html(markup: str, *, document_type: str, limits: Limits) -> Extracted:
+def read_html(markup: str, *, document_type: str, limits: Limits, title: str = "") -> Extracted:
     """The sections of an HTML text: hidden text gone, spans filled, headings a path."""
     prepare_unstructured()
     page = _prepared(markup, limits)
@@ -116,7 +108,7 @@ def read_html(markup: str, *, document_type: str, limits: Limits) -> Extracted:
         add_elements(outline, elements, tables=page.tables)
     except RecursionError as error:
         raise LimitExceeded("the elements are nested too deep") from error
-    title, sections = titled(outline.finished())
+    title, sections = titled(outline.finished(), title)
     warnings = (f"hidden text stripped: {page.hidden} characters",) if page.hidden else ()
     return Extracted(
         title=title or page.title,
@@ -143,6 +135,7 @@ def _prepared(markup: str, limits: Limits) -> _Page:
     hidden = remove_hidden(root)
     _unwrap_layout_tables(root)
     _number_lists(root)
+    _end_lists(root)
     tables = tuple(_lift_tables(root))
     for line_break in list(root.iter("br")):
         line_break.tail = LINE_BREAK + (line_break.tail or "")
@@ -202,6 +195,15 @@ def _number_lists(root: Any) -> None:
                 holder = entry[0]
             holder.text = f"{number}. {(holder.text or '').lstrip()}"
             number += 1
+
+
+def _end_lists(root: Any) -> None:
+    """Mark the end of every list that is not part of another."""
+    for listed in list(root.iter("ul", "ol")):
+        if next(listed.iterancestors("ul", "ol"), None) is None:
+            mark = listed.makeelement("p")
+            mark.text = LIST_END
+            listed.addnext(mark)  # lxml moves the text after the list behind the mark
 
 
 def _lift_tables(root: Any) -> list[Table]:
@@ -274,9 +276,4 @@ def _is_plain(line: str) -> bool:
 def _noting(extracted: Extracted, encoding: str) -> Extracted:
     if encoding.startswith("utf-8"):
         return extracted
-    return Extracted(
-        title=extracted.title,
-        sections=extracted.sections,
-        metadata=extracted.metadata,
-        warnings=(*extracted.warnings, f"read as {encoding}"),
-    )
+    return replace(extracted, warnings=(*extracted.warnings, f"read as {encoding}"))

@@ -35,6 +35,7 @@ from rag.storage.document_rows import (
 from rag.storage.records import (
     Digest,
     DocumentState,
+    JobState,
     NewChunk,
     NewVersion,
     ReadableDocument,
@@ -49,6 +50,9 @@ from rag.types import Chunk, ChunkId, DocumentId, DocumentRef, Metadata, SourceI
 __all__ = ["Documents", "Overtaken"]
 
 _JOB_IS_LIVE = JobRow.state.in_(("queued", "waiting", "running"))
+_JOB_MAY_RUN = JobRow.state != JobState.DONE.value  # one that failed may be tried again
+_IS_NOT_DELETED = DocumentRow.state != DocumentState.DELETED.value
+_LOOKED_UP_AT_ONCE = 500
 
 
 def _now() -> datetime:
@@ -324,13 +328,25 @@ class Documents:
             generation = select(DocumentRow.generation).where(this)
             return replace(known, generation=(await connection.execute(generation)).scalar_one())
 
+    async def strays(self, digests: Sequence[Digest]) -> list[Digest]:
+        """Those of `digests` that no document and no job seems to need; `unreferenced` is sure."""
+        needed: set[str] = set()
+        async with self.database.reading() as connection:
+            for start in range(0, len(digests), _LOOKED_UP_AT_ONCE):
+                some = digests[start : start + _LOOKED_UP_AT_ONCE]
+                for column, in_use in (
+                    (DocumentRow.original, _IS_NOT_DELETED),
+                    (JobRow.original, _JOB_MAY_RUN),
+                ):
+                    rows = await connection.execute(select(column).where(column.in_(some), in_use))
+                    needed.update(row[0] for row in rows)
+        return [digest for digest in digests if digest not in needed]
+
     @asynccontextmanager
     async def unreferenced(self, digest: Digest) -> AsyncGenerator[bool]:
         """Whether no document and no job needs these bytes; that holds until the block ends."""
-        by_document = exists().where(
-            DocumentRow.original == digest, DocumentRow.state != DocumentState.DELETED.value
-        )
-        by_job = exists().where(JobRow.original == digest, _JOB_IS_LIVE)
+        by_document = exists().where(DocumentRow.original == digest, _IS_NOT_DELETED)
+        by_job = exists().where(JobRow.original == digest, _JOB_MAY_RUN)
         async with self.database.writing() as connection:
             await lock_original(connection, self.database, digest)
             yield not (await connection.execute(select(by_document | by_job))).scalar_one()

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -42,6 +43,10 @@ class Originals:
         """Removing what is not there is no error. Whether anyone needs it is the ledger's to say."""
         await asyncio.to_thread(self._remove, digest)
 
+    async def stored(self, *, before: datetime) -> list[Digest]:
+        """What was stored before then, and what a kill left half-written is removed."""
+        return await asyncio.to_thread(self._stored, before.timestamp())
+
     def path_of(self, digest: Digest) -> Path:
         return self.root / digest[:2] / digest[2:]
 
@@ -64,6 +69,21 @@ class Originals:
                 raise
             _sync_folder(path.parent)
         return digest
+
+    def _stored(self, before: float) -> list[Digest]:
+        found: list[Digest] = []
+        with _disk_errors():
+            for path in self.root.glob("??/*"):
+                try:
+                    if path.stat().st_mtime >= before:
+                        continue
+                except FileNotFoundError:
+                    continue  # another removed it meanwhile
+                if path.name.startswith("."):
+                    path.unlink(missing_ok=True)
+                else:
+                    found.append(Digest(path.parent.name + path.name))
+        return found
 
     def _read(self, digest: Digest) -> bytes:
         with _disk_errors():

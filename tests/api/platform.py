@@ -18,7 +18,7 @@ from rag.access import Principal, PrincipalId, TenantId, readable_by
 from rag.answering import Answerer
 from rag.grounding import GroundingCheck
 from rag.prompts.registry import load_prompt
-from rag.protocols import IndexPoint
+from rag.protocols import Index, IndexPoint, LanguageModel
 from rag.retrieval import HybridRetriever
 from rag.storage.database import open_database
 from rag.storage.documents import Documents
@@ -145,9 +145,14 @@ class Site:
 
 @asynccontextmanager
 async def open_site(
-    tmp: Path, *, settings: Mapping[str, Any] | None = None, reply: str = "", **parts: Any
+    tmp: Path,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    reply: str = "",
+    model: LanguageModel | None = None,
+    index: Index | None = None,
 ) -> AsyncGenerator[Site]:
-    """The app over a platform in `tmp`; `parts` replace those of the platform."""
+    """The app over a platform in `tmp`."""
     chosen = Settings(data_dir=tmp / "data", **(settings or {}))
     async with open_database(chosen.resolved_database_url) as database:
         async with database.writing() as connection:
@@ -158,33 +163,33 @@ async def open_site(
         await sources.register(
             ACME, kind="filesystem", name="handbook", settings={"root": str(tmp)}, source=SOURCE
         )
-        passages, index, embedder = Passages(database), MemoryIndex(), HashEmbedder()
-        model = ScriptedLanguageModel(reply)
+        passages, embedder = Passages(database), HashEmbedder()
+        index = MemoryIndex() if index is None else index
+        scripted = ScriptedLanguageModel(reply)
         retriever = HybridRetriever(
             index=index, embedder=embedder, passages=passages, reranker=KeepOrder()
         )
-        held: dict[str, Any] = {
-            "settings": chosen,
-            "database": database,
-            "keys": Keys(database),
-            "documents": Documents(database),
-            "passages": passages,
-            "sources": sources,
-            "jobs": Jobs(database),
-            "originals": Originals(tmp / "originals"),
-            "feedback": Feedback(database),
-            "index": index,
-            "embedder": embedder,
-            "retriever": retriever,
-            "answerer": Answerer(
+        platform = Platform(
+            settings=chosen,
+            database=database,
+            keys=Keys(database),
+            documents=Documents(database),
+            passages=passages,
+            sources=sources,
+            jobs=Jobs(database),
+            originals=Originals(tmp / "originals"),
+            feedback=Feedback(database),
+            index=index,
+            embedder=embedder,
+            retriever=retriever,
+            answerer=Answerer(
                 retriever=retriever,
-                language_model=model,
+                language_model=model or scripted,
                 grounding=GroundingCheck(embedder=embedder),
                 prompt=load_prompt("answer", "v1"),
                 count_tokens=embedder.count_tokens,
             ),
-        }
-        platform = Platform(**(held | parts))
+        )
         app = create_app(nullcontext(platform), settings=chosen)
         async with (
             app.router.lifespan_context(app),
@@ -192,4 +197,4 @@ async def open_site(
                 transport=httpx.ASGITransport(app=app), base_url="http://rag.test"
             ) as http,
         ):
-            yield Site(app=app, http=http, platform=platform, model=model, tmp=tmp)
+            yield Site(app=app, http=http, platform=platform, model=scripted, tmp=tmp)

@@ -80,7 +80,7 @@ async def test_without_explain_no_stage_tells_its_score(site: Site, me: dict[str
     ids=str,
 )
 async def test_filters_narrow_the_search(
-    filters: dict[str, Any], found: bool, site: Site, me: dict[str, str]
+    *, filters: dict[str, Any], found: bool, site: Site, me: dict[str, str]
 ) -> None:
     metadata = {"department": "finance", "date": "2026-01-31", "pages": 3, "draft": False}
     await site.publish("file:///a", "hotel", readers=["everyone"], metadata=metadata)

@@ -2,20 +2,22 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
+from itertools import count
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.access_files import Grant
 from connectors.filesystem import FilesystemConnector
 from connectors.protocols import AccessChanged, Change, Deleted, Problem, Seen, Upserted
 from rag.access import NOBODY, AccessList, readable_by
 from rag.errors import LimitExceeded, SourceGone, SourceUnavailable
 from rag.types import SourceId
 
+DEFAULT_METADATA = {"department": "none"}
 EVERYONE_READS = "readers: [everyone]\n"
 
 
@@ -34,7 +36,7 @@ def connect(
         source=SourceId("docs"),
         max_bytes=max_bytes,
         default_access=access,
-        default_metadata={"department": "none"},
+        default_metadata=DEFAULT_METADATA,
     )
 
 
@@ -333,18 +335,18 @@ class Reference:
             write(place / ".access.yaml", f"readers: {readers}")
             self.access[folder] = value
 
-    def state(self) -> dict[str, tuple[int, AccessList]]:
+    def state(self) -> dict[str, tuple[int, Grant]]:
         return {
-            (self.root / path).as_uri(): (clock, self._access_of(path))
+            (self.root / path).as_uri(): (clock, self._grant_of(path))
             for path, clock in self.files.items()
         }
 
-    def _access_of(self, path: str) -> AccessList:
+    def _grant_of(self, path: str) -> Grant:
         for folder in _upward(path):
             if folder in self.access:
                 value = self.access[folder]
-                return NOBODY if value == "broken" else readable_by([value])
-        return NOBODY
+                return Grant(NOBODY if value == "broken" else readable_by([value]))
+        return Grant(NOBODY, DEFAULT_METADATA)
 
 
 def _upward(path: str) -> Iterator[str]:
@@ -353,42 +355,51 @@ def _upward(path: str) -> Iterator[str]:
         yield path
 
 
-@given(EDITS)
-@settings(max_examples=60, deadline=None)
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where each example gets a folder of its own."""
+    return (tmp_path_factory.mktemp("example") for _ in count())
+
+
+@given(edits=EDITS)
+@settings(max_examples=40, deadline=None)
 async def test_applying_the_changes_always_gives_what_is_there(
-    edits: list[tuple[str, str, str]],
+    folders: Iterator[Path], edits: list[tuple[str, str, str]]
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        reference = Reference(Path(os.path.realpath(folder)))
-        connector = connect(reference.root)
-        seen: dict[str, Seen] = {}
-        known: dict[str, tuple[int, AccessList]] = {}
-        for edit in [*edits, ("sync", "", "")]:
-            if edit[0] != "sync":
-                reference.apply(*edit)
-                continue
-            expected = reference.state()
-            for change in await changes(connector, seen):
-                match change:
-                    case Upserted():
-                        assert known.get(change.uri, (0,))[0] != expected[change.uri][0]
-                        resource = await connector.fetch(change.uri)
-                        assert resource.seen == change.seen
-                        seen[change.uri] = change.seen
-                        known[change.uri] = (expected[change.uri][0], resource.access)
-                    case AccessChanged():
-                        assert known[change.uri][1] != change.access
-                        seen[change.uri] = change.seen
-                        known[change.uri] = (known[change.uri][0], change.access)
-                    case Deleted():
-                        del seen[change.uri], known[change.uri]
-                    case Problem():
-                        assert change.uri.endswith(".access.yaml")
-            assert known == expected
-            assert await changes(connector, seen) == [
-                Problem((reference.root / path / ".access.yaml").as_uri(), reason)
-                for path, reason in _problems(reference, await changes(connector, seen))
-            ]
+    reference = Reference(next(folders))
+    connector = connect(reference.root)
+    seen: dict[str, Seen] = {}
+    known: dict[str, tuple[int, Grant]] = {}
+    for edit in [*edits, ("sync", "", "")]:
+        if edit[0] != "sync":
+            reference.apply(*edit)
+            continue
+        expected = reference.state()
+        for change in await changes(connector, seen):
+            match change:
+                case Upserted():
+                    assert known.get(change.uri, (0,))[0] != expected[change.uri][0]
+                    resource = await connector.fetch(change.uri)
+                    assert resource.seen == change.seen
+                    seen[change.uri] = change.seen
+                    known[change.uri] = (
+                        expected[change.uri][0],
+                        Grant(resource.access, resource.metadata),
+                    )
+                case AccessChanged():
+                    grant = Grant(change.access, change.metadata)
+                    assert known[change.uri][1] != grant
+                    seen[change.uri] = change.seen
+                    known[change.uri] = (known[change.uri][0], grant)
+                case Deleted():
+                    del seen[change.uri], known[change.uri]
+                case Problem():
+                    assert change.uri.endswith(".access.yaml")
+        assert known == expected
+        assert await changes(connector, seen) == [
+            Problem((reference.root / path / ".access.yaml").as_uri(), reason)
+            for path, reason in _problems(reference, await changes(connector, seen))
+        ]
 
 
 def _problems(reference: Reference, found: list[Change]) -> list[tuple[str, str]]:

@@ -56,11 +56,15 @@ async def test_a_second_process_waits_for_its_turn_too(sqlite_database_url: str)
 
 async def test_what_raises_is_undone(database: Database) -> None:
     sources = Sources(database)
-    with pytest.raises(ZeroDivisionError):
+
+    async def write_and_fail() -> None:
         async with database.writing() as connection:
             row = {"id": "x", "name": "x", "created_at": sources.clock()}
             await connection.execute(insert(TenantRow), row)
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await write_and_fail()
     assert await sources.tenants() == []
 
 

@@ -1,7 +1,7 @@
 """The ledger of jobs: leases, turns, and nothing done twice at once."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -37,11 +37,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def jobs(database: Database, clock: Clock) -> AsyncGenerator[Jobs]:
+async def jobs(database: Database, clock: Clock) -> Jobs:
     sources = Sources(database)
     await sources.add_tenant(TENANT)
     await sources.register(TENANT, kind="memory", name="Files", settings={}, source=SOURCE)
-    yield Jobs(database, clock=clock)
+    return Jobs(database, clock=clock)
 
 
 def upsert(uri: str = "a", *, revision: str = "1", priority: int = 50) -> NewJob:
@@ -262,8 +262,7 @@ async def test_jobs_of_a_paused_source_rest(jobs: Jobs) -> None:
 async def test_jobs_are_announced_once_they_are_durable(database: Database, jobs: Jobs) -> None:
     heard: list[tuple[Due, JobState]] = []
 
-    async def announce(due: object) -> None:
-        assert isinstance(due, list)
+    async def announce(due: Sequence[Due]) -> None:
         for job, attempts in due:
             heard.append(((job, attempts), (await jobs.get(TENANT, job)).state))
 

@@ -13,6 +13,10 @@ from rag.errors import NotFound, StorageUnavailable
 from rag.storage.originals import Originals, digest_of
 
 
+def files_under(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 @settings(deadline=None, max_examples=30)
 @given(body=st.binary(max_size=2000))
 def test_what_is_stored_is_read_back_under_its_digest(
@@ -30,7 +34,7 @@ async def test_the_same_bytes_are_one_file(tmp_path: Path) -> None:
     originals = Originals(tmp_path)
     digests = await asyncio.gather(*(originals.store(b"same") for _ in range(20)))
     assert set(digests) == {digest_of(b"same")}
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    files = files_under(tmp_path)
     assert files == [originals.path_of(digests[0])]
     assert files[0] == tmp_path / digests[0][:2] / digests[0][2:]
 
@@ -65,7 +69,7 @@ def test_a_disk_that_is_full_half_way_leaves_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-c", FILL_THE_DISK, str(tmp_path)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
     assert "cannot be kept" in done.stdout
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert files_under(tmp_path) == []
 
 
 async def test_a_folder_that_cannot_be_made_is_an_error_that_may_pass(tmp_path: Path) -> None:

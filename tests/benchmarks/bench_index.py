@@ -1,0 +1,294 @@
+"""How quick the embedded index is, through its adapter and with access filters on.
+
+    python tests/benchmarks/bench_index.py --chunks 100000 --out bench/results/index.json
+
+Vectors are random, texts are words by Zipf's law, and a document is read by one of 200 groups. Two
+askers: `member` is in 10 of the groups, `reader` is in all of them through one group they share.
+`rank_bm25` ranks the same texts, unfiltered, in the same run: times depend on the machine, the
+ratio does less. With `--scifact DIR` (the BEIR layout), BM25's nDCG@10 through the index.
+"""
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import ir_measures
+import numpy as np
+from rank_bm25 import BM25Okapi
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from rag.access import AccessScope, PrincipalId, TenantId, readable_by
+from rag.adapters.bm25 import terms
+from rag.adapters.qdrant_edge import QdrantEdgeIndex, open_edge_index
+from rag.protocols import Index, IndexPoint
+from rag.types import (
+    AnyOf,
+    Between,
+    Chunk,
+    ChunkId,
+    DocumentId,
+    DocumentRef,
+    Filters,
+    SourceId,
+    Span,
+    Vector,
+    VersionId,
+)
+
+TENANT = TenantId("acme")
+DIMENSIONS = 384
+GROUPS = 200
+WORDS = 60_000
+BATCH = 1_000
+LIMIT = 50
+
+
+def scope(*groups: str) -> AccessScope:
+    return AccessScope(TENANT, frozenset(map(PrincipalId, ("everyone", "user:1", *groups))))
+
+
+ASKERS = {
+    "member": scope(*(f"group:{n}" for n in range(10))),
+    "reader": scope("group:all", *(f"group:{n}" for n in range(10))),
+}
+
+
+# --- what is indexed ---------------------------------------------------------------------------
+
+
+def chunk(number: int, text: str, document: str) -> Chunk:
+    ref = DocumentRef(DocumentId(document), TENANT, SourceId("bench"), f"file:{document}", "")
+    return Chunk(
+        id=ChunkId(str(number)),
+        document=ref,
+        version=VersionId("1"),
+        ordinal=number,
+        text=text,
+        heading_path=(),
+        kind="prose",
+        span=Span(0, len(text)),
+    )
+
+
+class Words:
+    """Texts of about 150 words, as often as Zipf has them."""
+
+    def __init__(self, random: np.random.Generator) -> None:
+        self._random = random
+        share = 1 / np.arange(1, WORDS + 1)
+        self._cumulated = np.cumsum(share / share.sum())
+
+    def text(self, size: int) -> str:
+        picked = np.searchsorted(self._cumulated, self._random.random(size))
+        return " ".join(f"w{number}" for number in picked)
+
+    def question(self) -> str:
+        """Six words, neither the commonest nor unheard of."""
+        return " ".join(f"w{number}" for number in self._random.integers(30, 5_000, size=6))
+
+
+def unit_vectors(random: np.random.Generator, count: int) -> list[Vector]:
+    made = random.standard_normal((count, DIMENSIONS)).astype(np.float32)
+    return list(made / np.linalg.norm(made, axis=1, keepdims=True))
+
+
+def batches(texts: list[str], random: np.random.Generator) -> Iterator[list[IndexPoint]]:
+    for start in range(0, len(texts), BATCH):
+        some = texts[start : start + BATCH]
+        vectors = unit_vectors(random, len(some))
+        yield [
+            IndexPoint(
+                chunk(number, text, f"d{number // 10}"),
+                readable_by(["group:all", f"group:{number // 10 % GROUPS}"]),
+                {"year": 2000 + number % 26, "date": f"20{number % 26:02}-03-01"},
+                vector,
+            )
+            for number, (text, vector) in enumerate(zip(some, vectors, strict=True), start)
+        ]
+
+
+# --- measuring ---------------------------------------------------------------------------------
+
+
+async def latencies(ask: Callable[[], Awaitable[object]], *, times: int) -> dict[str, float]:
+    for _ in range(5):
+        await ask()
+    taken: list[float] = []
+    for _ in range(times):
+        started = time.perf_counter()
+        await ask()
+        taken.append((time.perf_counter() - started) * 1_000)
+    p50, p95, p99 = np.percentile(taken, [50, 95, 99]).round(2).tolist()
+    return {"p50_ms": p50, "p95_ms": p95, "p99_ms": p99}
+
+
+async def search_latencies(
+    index: Index, words: Words, random: np.random.Generator, *, times: int
+) -> dict[str, dict[str, float]]:
+    vectors = iter(unit_vectors(random, 20 * times))
+
+    def dense(asker: AccessScope, filters: Filters) -> Awaitable[object]:
+        return index.search_dense(next(vectors), scope=asker, filters=filters, limit=LIMIT)
+
+    def sparse(asker: AccessScope, filters: Filters) -> Awaitable[object]:
+        return index.search_sparse(words.question(), scope=asker, filters=filters, limit=LIMIT)
+
+    filtered = {
+        "no filter": {},
+        "year is one of two": {"year": AnyOf((2003, 2004))},
+        "date range": {"date": Between(gte="2010-01-01")},
+        "number range": {"year": Between(gte=2010)},
+    }
+    found: dict[str, dict[str, float]] = {}
+    for name, asker in ASKERS.items():
+        found[f"{name}: dense"] = await latencies(lambda a=asker: dense(a, {}), times=times)
+        found[f"{name}: sparse"] = await latencies(lambda a=asker: sparse(a, {}), times=times)
+        for condition, filters in filtered.items():
+            found[f"{name}: both at once, {condition}"] = await latencies(
+                lambda a=asker, f=filters: asyncio.gather(dense(a, f), sparse(a, f)), times=times
+            )
+    return found
+
+
+async def stall_of_the_loop(index: Index, random: np.random.Generator) -> float:
+    """The longest that the event loop stood still while 2,000 chunks were indexed, in ms."""
+    longest, indexing = 0.0, True
+
+    async def tick() -> None:
+        nonlocal longest
+        while indexing:
+            before = time.perf_counter()
+            await asyncio.sleep(0.001)
+            longest = max(longest, time.perf_counter() - before)
+
+    ticking = asyncio.create_task(tick())
+    texts = [Words(random).text(150) for _ in range(2_000)]
+    await asyncio.sleep(0.01)
+    longest = 0.0
+    for batch in batches(texts, random):
+        await index.upsert(batch)
+    indexing = False
+    await ticking
+    return round(longest * 1_000, 1)
+
+
+def resident_mb(process: int | None) -> float:
+    status = Path(f"/proc/{process}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+    return round(int(line.split()[1]) / 1_024)
+
+
+def rank_bm25_ms(texts: list[str], words: Words) -> float:
+    okapi = BM25Okapi([text.split() for text in texts])
+    taken: list[float] = []
+    for _ in range(5):
+        question = words.question().split()
+        started = time.perf_counter()
+        np.argsort(-okapi.get_scores(question))[:LIMIT]
+        taken.append((time.perf_counter() - started) * 1_000)
+    return round(float(np.median(taken)), 1)
+
+
+async def measure(path: Path, *, chunks: int, times: int, optimise: bool) -> dict[str, Any]:
+    random = np.random.default_rng(1)
+    words = Words(random)
+    texts = [words.text(int(size)) for size in random.normal(150, 30, size=chunks).clip(20)]
+    report: dict[str, Any] = {"chunks": chunks, "dimensions": DIMENSIONS, "limit": LIMIT}
+    async with open_edge_index(path, dimensions=DIMENSIONS) as index:
+        taken = 0.0
+        for batch in batches(texts, random):
+            started = time.perf_counter()
+            await index.upsert(batch)
+            taken += time.perf_counter() - started
+        report["ingest_chunks_per_s"] = round(chunks / taken)
+    started = time.perf_counter()
+    async with open_edge_index(path, dimensions=DIMENSIONS) as index:
+        report["reopen_s"] = round(time.perf_counter() - started, 2)
+        if optimise:
+            started = time.perf_counter()
+            await index.optimise()
+            report["optimise_s"] = round(time.perf_counter() - started, 1)
+        report["search"] = await search_latencies(index, words, random, times=times)
+        report["resident_mb"] = resident_mb(index.process_id)
+        report["loop_stall_ms"] = await stall_of_the_loop(index, random)
+    report["rank_bm25_unfiltered_ms"] = rank_bm25_ms(texts, words)
+    sparse = report["search"]["member: sparse"]["p50_ms"]
+    report["rank_bm25_to_sparse"] = round(report["rank_bm25_unfiltered_ms"] / sparse, 1)
+    return report
+
+
+# --- quality -----------------------------------------------------------------------------------
+
+
+async def scifact_ndcg(path: Path, directory: Path) -> dict[str, float]:
+    documents = [json.loads(line) for line in lines(directory / "corpus.jsonl")]
+    rows = [line.split("\t") for line in lines(directory / "qrels" / "test.tsv")][1:]
+    qrels = [ir_measures.Qrel(query, document, int(grade)) for query, document, grade in rows]
+    judged = {row[0] for row in rows}
+    everyone = readable_by(["everyone"])
+    vector = unit_vectors(np.random.default_rng(0), 1)[0]
+    run: list[ir_measures.ScoredDoc] = []
+    async with open_edge_index(path, dimensions=DIMENSIONS) as index:
+        texts = [f"{document['title']}\n{document['text']}" for document in documents]
+        await index.upsert(
+            [IndexPoint(chunk(n, t, str(n)), everyone, {}, vector) for n, t in enumerate(texts)]
+        )
+        for query in map(json.loads, lines(directory / "queries.jsonl")):
+            if query["_id"] in judged:
+                run += await _scored(index, query, documents)
+    measures = [ir_measures.nDCG @ 10, ir_measures.R @ 100]
+    found = ir_measures.calc_aggregate(measures, qrels, run)
+    mean_terms = float(np.mean([len(terms(text)) for text in texts]))
+    scores = {str(measure): round(score, 4) for measure, score in found.items()}
+    return {**scores, "mean_terms": round(mean_terms, 1)}
+
+
+async def _scored(
+    index: QdrantEdgeIndex, query: dict[str, str], documents: list[dict[str, str]]
+) -> list[ir_measures.ScoredDoc]:
+    hits = await index.search_sparse(query["text"], scope=scope(), filters={}, limit=100)
+    return [
+        ir_measures.ScoredDoc(query["_id"], documents[int(hit.chunk)]["_id"], hit.score)
+        for hit in hits
+    ]
+
+
+def lines(path: Path) -> Iterable[str]:
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--chunks", type=int, default=100_000)
+    parser.add_argument("--times", type=int, default=200, help="searches a figure")
+    parser.add_argument("--optimise", action="store_true", help="also merge segments first")
+    parser.add_argument("--scifact", type=Path, help="a directory in the BEIR layout")
+    parser.add_argument("--out", type=Path)
+    asked = parser.parse_args()
+    report: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        if asked.scifact:
+            report["scifact_bm25"] = asyncio.run(scifact_ndcg(Path(folder) / "s", asked.scifact))
+        if asked.chunks:
+            path = Path(folder) / "index"
+            measuring = measure(
+                path, chunks=asked.chunks, times=asked.times, optimise=asked.optimise
+            )
+            report |= asyncio.run(measuring)
+    text = json.dumps(report, indent=2)
+    print(text)  # noqa: T201 - a script's result
+    if asked.out:
+        asked.out.parent.mkdir(parents=True, exist_ok=True)
+        asked.out.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""What the embedded index promises beyond the protocol: it lasts, and one process owns it."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rag.access import EVERYONE, AccessScope, TenantId, readable_by
+from rag.adapters.qdrant_edge import QdrantEdgeIndex, open_edge_index
+from rag.errors import ConfigurationError, IndexUnavailable
+from rag.protocols import IndexPoint
+from rag.types import (
+    Chunk,
+    ChunkId,
+    DocumentId,
+    DocumentRef,
+    IndexHit,
+    SourceId,
+    Span,
+    VersionId,
+)
+
+TENANT = TenantId("acme")
+ANYONE = AccessScope(TENANT, frozenset({EVERYONE}))
+REPOSITORY = Path(__file__).parents[3]
+
+
+def points(numbers: Sequence[int]) -> list[IndexPoint]:
+    ref = DocumentRef(DocumentId("d"), TENANT, SourceId("files"), "file:d", "Title")
+    return [
+        IndexPoint(
+            Chunk(
+                id=ChunkId(f"c{number:04}"),
+                document=ref,
+                version=VersionId("1"),
+                ordinal=number,
+                text=f"gasket {number}",
+                heading_path=(),
+                kind="prose",
+                span=Span(0, 1),
+            ),
+            readable_by([EVERYONE]),
+            {"n": number},
+            np.eye(4, dtype=np.float32)[number % 4],
+        )
+        for number in numbers
+    ]
+
+
+async def find(index: QdrantEdgeIndex, text: str = "gasket") -> list[IndexHit]:
+    return await index.search_sparse(text, scope=ANYONE, filters={}, limit=1_000)
+
+
+def kill(process: int | None) -> None:
+    assert process is not None
+    os.kill(process, signal.SIGKILL)
+
+
+async def test_what_was_written_is_there_after_closing_and_opening(tmp_path: Path) -> None:
+    async with open_edge_index(tmp_path, dimensions=4) as index:
+        await index.upsert(points(range(50)))
+        await index.delete(TENANT, [ChunkId("c0007")])
+        before = await find(index)
+    async with open_edge_index(tmp_path, dimensions=4) as index:
+        assert await find(index) == before
+        assert len(before) == 49
+
+
+async def test_a_killed_engine_loses_nothing_and_is_started_again(tmp_path: Path) -> None:
+    async with open_edge_index(tmp_path, dimensions=4) as index:
+        await index.upsert(points(range(200)))
+        await index.delete(TENANT, [ChunkId("c0007")])
+        await index.describe(
+            TENANT, DocumentId("d"), access=readable_by([EVERYONE]), metadata={"n": -1}
+        )
+        before = await find(index)
+        for _ in range(2):
+            searches = [asyncio.create_task(find(index)) for _ in range(20)]
+            await asyncio.sleep(0)
+            kill(index.process_id)
+            for outcome in await asyncio.gather(*searches, return_exceptions=True):
+                assert outcome == before or isinstance(outcome, IndexUnavailable)
+            assert await find(index) == before
+    assert len(before) == 199
+
+
+async def test_a_killed_platform_loses_nothing(tmp_path: Path) -> None:
+    """Every upsert that returned is there after kill -9, and the directory is free again."""
+    script = f"""
+        import asyncio, sys
+        from pathlib import Path
+        sys.path[:0] = [{str(REPOSITORY)!r}, {str(Path(__file__).parent)!r}]
+        from rag.adapters.qdrant_edge import open_edge_index
+        from test_qdrant_edge import points
+
+        async def main() -> None:
+            async with open_edge_index(Path({str(tmp_path)!r}), dimensions=4) as index:
+                for start in range(0, 1_000_000, 20):
+                    await index.upsert(points(range(start, start + 20)))
+                    print(start + 20, flush=True)
+
+        asyncio.run(main())
+    """
+    platform = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", textwrap.dedent(script)), stdout=asyncio.subprocess.PIPE
+    )
+    assert platform.stdout is not None
+    acknowledged = [int(await platform.stdout.readline()) for _ in range(10)][-1]
+    platform.kill()
+    await platform.communicate()
+    async with open_edge_index(tmp_path, dimensions=4) as index:
+        found = {hit.chunk for hit in await find(index)}
+    assert found >= {each.chunk.id for each in points(range(acknowledged))}
+
+
+async def test_a_second_process_is_told_who_has_it_and_the_first_goes_on(tmp_path: Path) -> None:
+    async with open_edge_index(tmp_path, dimensions=4) as index:
+        await index.upsert(points(range(3)))
+        with pytest.raises(ConfigurationError, match="another process"):
+            async with open_edge_index(tmp_path, dimensions=4):
+                pass
+        assert len(await find(index)) == 3
+
+
+async def test_an_index_of_another_embedder_or_schema_is_not_opened(tmp_path: Path) -> None:
+    async with open_edge_index(tmp_path, dimensions=4):
+        pass
+    with pytest.raises(ConfigurationError, match=r"4 dimensions.*gives 384.*reindex"):
+        async with open_edge_index(tmp_path, dimensions=384):
+            pass
+    (tmp_path / "index.json").write_text(json.dumps({"schema": 0, "dimensions": 4}))
+    with pytest.raises(ConfigurationError, match=r"schema 0.*reindex"):
+        async with open_edge_index(tmp_path, dimensions=4):
+            pass
+
+
+async def test_an_index_whose_making_was_cut_short_is_made_again(tmp_path: Path) -> None:
+    (tmp_path / "shard" / "segments").mkdir(parents=True)
+    (tmp_path / "shard" / "edge_config.json").write_text("{")
+    async with open_edge_index(tmp_path, dimensions=4) as index:
+        assert await index.count(TENANT) == 0
+
+
+async def test_optimising_changes_no_result(tmp_path: Path) -> None:
+    async with open_edge_index(tmp_path, dimensions=4) as index:
+        await index.upsert(points(range(300)))
+        await index.delete(TENANT, [ChunkId(f"c{number:04}") for number in range(0, 300, 2)])
+        before = await find(index, "gasket 7")
+        await index.optimise()
+        after = await find(index, "gasket 7")
+        assert [hit.chunk for hit in after] == [hit.chunk for hit in before]
+        assert [hit.score for hit in after] == pytest.approx([hit.score for hit in before])
