@@ -8,14 +8,15 @@ from typing import Any, Literal, Protocol, cast
 
 import jwt
 
+from api.assertions import ON_BEHALF_AUDIENCE
 from api.oidc import MALFORMED, OidcTokens
 from api.permissions import EVERY_PERMISSION, NEVER_ON_BEHALF, Permission
 from api.settings import OidcSettings
 from rag.access import Principal, PrincipalId, TenantId
 from rag.errors import Forbidden, Unauthenticated
-from rag.storage.keys import ApiKey, KeyId, parse_token
+from rag.storage.keys import ApiKey
+from rag.storage.tokens import KeyId, parse_token
 
-ON_BEHALF_AUDIENCE = "rag-on-behalf-of"
 ON_BEHALF_MAX_AGE_S = 300
 ON_BEHALF_LEEWAY_S = 10
 MAX_HEADER_CHARACTERS = 16_384

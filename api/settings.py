@@ -104,6 +104,11 @@ class EmbedderSettings(Section):
 
 
 class IngestionSettings(Section):
+    filesystem_roots: tuple[Path, ...] = Field(
+        default=(),
+        description="Folders below which connectors may be registered. Unset: anywhere. Set it "
+        "where a tenant's administrators are not the machine's.",
+    )
     max_bytes: int = Field(default=100 * MIB, ge=1, description="Size of one document.")
     parse_timeout_s: float = Field(
         default=120, gt=0, description="Time that parsing a document may take."

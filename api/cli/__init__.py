@@ -1,7 +1,11 @@
 """The `rag` command line: a client of the HTTP API, and the commands that set up, serve and measure."""
 
+import io
 import os
 import sys
+import tempfile
+import traceback
+from typing import NoReturn
 
 import typer
 
@@ -11,6 +15,7 @@ from api.cli.output import fail
 from rag.errors import Error
 
 app = typer.Typer(
+    name="rag",
     help="Answers from a company's own documents: permitted, cited, checked, current.",
     no_args_is_help=True,
     add_completion=False,
@@ -21,17 +26,38 @@ for commands in (serving, ingesting, asking, operating, evaluating):
     commands.add_to(app)
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run one command. What goes wrong is one line on standard error and a non-zero exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a character shows a question mark.
+            stream.reconfigure(errors="replace")
     try:
-        app()
+        app(prog_name="rag")
     except (Error, ApiProblem) as error:
-        fail(str(error))
-        sys.exit(1)
+        _fail(str(error), 1)
     except KeyboardInterrupt:
-        fail("interrupted")
-        sys.exit(130)
+        _fail("interrupted", 130)
     except BrokenPipeError:
         # The reader of a pipe has seen enough; what is left in the buffer has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        _fail(": ".join(str(part) for part in (error.filename, error.strerror or error) if part), 1)
+    except Exception as error:  # noqa: BLE001 - nobody is shown a traceback; it is kept for them
+        _fail(f"this is a mistake of ours ({type(error).__name__}): see {_kept()}", 70)
+    sys.exit(0)
+
+
+def _fail(text: str, status: int) -> NoReturn:
+    fail(text)
+    sys.exit(status)
+
+
+def _kept() -> str:
+    """The file that tells where the current exception comes from."""
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="rag-mistake-", suffix=".txt", delete=False
+    ) as file:
+        file.write(traceback.format_exc())
+    return file.name

@@ -1,19 +1,25 @@
 """`rag search` and `rag ask`."""
 
 import asyncio
-import json
-import sys
-from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from enum import StrEnum
 from typing import Annotated, Any
 
-import httpx
 import typer
 
-from api.cli.client import Api, ApiProblem, Asker, open_api
-from api.cli.options import AsJson, AsUser, FilterTexts, Groups, asker_of, filters_of
-from api.cli.output import plain, show, show_json, show_table
-from api.settings import load_settings
+from api.cli.client import ApiProblem, Asker, open_api
+from api.cli.options import (
+    AsJson,
+    AsUser,
+    FilterTexts,
+    Groups,
+    Tenant,
+    asker_of,
+    filters_of,
+    settings_for,
+)
+from api.cli.output import show, show_json, show_part, show_table
+from api.settings import Settings
 from rag.types import Mode
 
 
@@ -34,10 +40,11 @@ def search(
     user: AsUser,
     groups: Groups = "",
     mode: Annotated[Mode, typer.Option(help="Both searches, or one of them.")] = Mode.HYBRID,
-    limit: Annotated[int, typer.Option(help="How many hits.")] = 10,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="How many hits.")] = 10,
     filters: FilterTexts = None,
     no_rerank: Annotated[bool, typer.Option("--no-rerank", help="Keep the fused order.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Show each stage's ranks.")] = False,
+    tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
     """Find passages that the asker may read."""
@@ -49,7 +56,7 @@ def search(
         "filters": filters_of(filters),
         "explain": explain,
     }
-    result = asyncio.run(_post("/v1/search", body, asker_of(user, groups)))
+    result = asyncio.run(_post("/v1/search", body, asker_of(user, groups), settings_for(tenant)))
     if as_json:
         show_json(result)
         return
@@ -75,6 +82,7 @@ def ask(
     no_stream: Annotated[
         bool, typer.Option("--no-stream", help="Wait for the whole answer.")
     ] = False,
+    tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
     """Answer from what the asker may read, with citations, or say why not."""
@@ -83,15 +91,15 @@ def ask(
         "quality": quality.value,
         "filters": filters_of(filters),
     }
-    asker = asker_of(user, groups)
+    asker, settings = asker_of(user, groups), settings_for(tenant)
     if as_json or no_stream:
-        outcome = asyncio.run(_post("/v1/ask", body, asker))
+        outcome = asyncio.run(_post("/v1/ask", body, asker, settings))
         if as_json:
             show_json(outcome)
         else:
             show_outcome(outcome)
         return
-    asyncio.run(_ask_streaming({**body, "stream": True}, asker))
+    asyncio.run(_ask_streaming({**body, "stream": True}, asker, settings))
 
 
 def show_outcome(outcome: dict[str, Any], *, text: bool = True) -> None:
@@ -109,46 +117,29 @@ def show_outcome(outcome: dict[str, Any], *, text: bool = True) -> None:
         show(f"      {citation['uri']}", style="dim")
 
 
-async def _post(path: str, body: dict[str, Any], asker: Asker) -> Any:
-    async with open_api(load_settings()) as api:
+async def _post(path: str, body: dict[str, Any], asker: Asker, settings: Settings) -> Any:
+    async with open_api(settings) as api:
         return await api.call("POST", path, body=body, asker=asker)
 
 
-async def _ask_streaming(body: dict[str, Any], asker: Asker) -> None:
-    async with open_api(load_settings()) as api:
-        async for name, data in _events(api, body, asker):
-            if name == "token":
-                sys.stdout.write(plain(data["text"]).plain)
-                sys.stdout.flush()
-            elif name == "done":
-                show()
-                show_outcome(data, text=False)
-            elif name == "error":
-                raise ApiProblem(int(data.get("status", 500)), data)
-
-
-async def _events(
-    api: Api, body: dict[str, Any], asker: Asker
-) -> AsyncGenerator[tuple[str, dict[str, Any]]]:
-    async with api.http.stream(
-        "POST", "/v1/ask", json=body, headers=api.headers(asker)
-    ) as response:
-        if response.is_error:
-            await response.aread()
-            raise ApiProblem(response.status_code, _json_of(response))
-        name = ""
-        async for line in response.aiter_lines():
-            if line.startswith("event: "):
-                name = line.removeprefix("event: ")
-            elif line.startswith("data: "):
-                yield name, json.loads(line.removeprefix("data: "))
-
-
-def _json_of(response: httpx.Response) -> dict[str, Any]:
-    try:
-        return response.json()
-    except ValueError:
-        return {}
+async def _ask_streaming(body: dict[str, Any], asker: Asker, settings: Settings) -> None:
+    async with (
+        open_api(settings) as api,
+        aclosing(api.events("/v1/ask", body=body, asker=asker)) as events,
+    ):
+        async for name, data in events:
+            match name:
+                case "token":
+                    show_part(data["text"])
+                case "done":
+                    show()
+                    show_outcome(data, text=False)
+                    return
+                case "error":
+                    raise ApiProblem(int(data.get("status", 500)), data, log=api.log)
+                case _:
+                    pass  # what was found, cited and checked comes once more with `done`
+    raise ApiProblem(502, {"detail": "the answer broke off before its end"})
 
 
 def _show_stages(hits: list[dict[str, Any]]) -> None:

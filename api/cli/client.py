@@ -1,36 +1,42 @@
 """How a command reaches the platform: the running server, or the same application in this process."""
 
 import asyncio
+import json
+import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import quote
 
 import httpx
-import jwt
 
-from api.app import create_app
-from api.auth import ON_BEHALF_AUDIENCE
+from api.assertions import sign_assertion
 from api.cli.output import note
-from api.ownership import Owned, claim
+from api.ownership import Owned, OwnedElsewhere, claim
 from api.settings import Settings
-from api.wiring import open_platform
-from rag.errors import ConfigurationError
-from rag.storage.keys import parse_token
+from rag.errors import ConfigurationError, InvalidRequest
+from rag.storage.tokens import parse_token
 
-ASSERTION_LIFETIME = timedelta(minutes=4)
-IN_PROCESS = "http://in-process"
+ASK_AGAIN_S = 0.1
+SILENCE_S = 30.0
+"""How long a server may own the data directory and not answer: it may be starting or ending."""
+LONGEST_PAUSE_S = 60.0
+"""For how long a command waits where the server says it calls too often."""
+TIMEOUT = httpx.Timeout(None, connect=5.0)
 
 
 class ApiProblem(Exception):  # noqa: N818
     """What the API said no with."""
 
-    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+    def __init__(self, status: int, problem: Mapping[str, Any], *, log: str = "") -> None:
         self.status = status
         self.problem = problem
-        super().__init__(str(problem.get("detail") or problem.get("title") or f"HTTP {status}"))
+        text = str(problem.get("detail") or problem.get("title") or f"HTTP {status}")
+        if status >= httpx.codes.INTERNAL_SERVER_ERROR and "trace_id" in problem:
+            text = f"{text} ({problem['trace_id']} in {log})"
+        super().__init__(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,8 @@ class Api:
 
     http: httpx.AsyncClient
     token: str
+    log: str
+    """Where the process that answers writes its log, in words."""
 
     async def call(
         self,
@@ -54,22 +62,63 @@ class Api:
         path: str,
         *,
         body: Mapping[str, Any] | None = None,
-        params: Mapping[str, str | int] | None = None,
+        params: Mapping[str, str | int | list[str]] | None = None,
         asker: Asker | None = None,
     ) -> Any:
-        """The decoded answer; None for an empty one. Raises `ApiProblem`."""
-        response = await self.http.request(
-            method, path, json=body, params=params, headers=self.headers(asker)
-        )
-        if response.is_error:
-            raise ApiProblem(response.status_code, _problem_of(response))
+        """The decoded answer; None for an empty one. Waits where it calls too often.
+
+        Raises `ApiProblem`.
+        """
+        while True:
+            try:
+                response = await self.http.request(
+                    method, path, json=body, params=params, headers=self.headers(asker)
+                )
+            except httpx.TransportError as error:
+                raise _gone(error) from error
+            pause = _pause_of(response)
+            if pause is None:
+                break
+            await asyncio.sleep(pause)
+        if not response.is_success:
+            raise ApiProblem(response.status_code, _problem_of(response), log=self.log)
         return response.json() if response.content else None
+
+    async def events(
+        self, path: str, *, body: Mapping[str, Any], asker: Asker | None = None
+    ) -> AsyncGenerator[tuple[str, dict[str, Any]]]:
+        """The server-sent events of an answer as they come, by name. Raises `ApiProblem`."""
+        try:
+            async with self.http.stream(
+                "POST", path, json=body, headers=self.headers(asker)
+            ) as response:
+                if not response.is_success:
+                    await response.aread()
+                    raise ApiProblem(response.status_code, _problem_of(response), log=self.log)
+                name = ""
+                async for line in response.aiter_lines():
+                    if line.startswith("event: "):
+                        name = line.removeprefix("event: ")
+                    elif line.startswith("data: "):
+                        yield name, json.loads(line.removeprefix("data: "))
+        except httpx.TransportError as error:
+            raise _gone(error) from error
 
     def headers(self, asker: Asker | None = None) -> dict[str, str]:
         headers = {"Authorization": f"Bearer {self.token}"}
         if asker is not None:
-            headers["X-On-Behalf-Of"] = _assertion(asker, self.token)
+            key = parse_token(self.token)
+            if key is None:
+                raise ConfigurationError("the operator key file holds no key of this platform")
+            headers["X-On-Behalf-Of"] = sign_assertion(key, user=asker.user, groups=asker.groups)
         return headers
+
+
+def path_of(route: str, *names: str) -> str:
+    """`route` with names from the command line behind it, whatever characters they hold."""
+    if not all(name.strip(" .") for name in names):
+        raise InvalidRequest("an id cannot be empty")
+    return "/".join((route, *(quote(name, safe="") for name in names)))
 
 
 @asynccontextmanager
@@ -80,7 +129,7 @@ async def open_api(settings: Settings) -> AsyncGenerator[Api]:
         async with _in_process(settings, token) as api:
             yield api
         return
-    told = False
+    waiting = _Waiting(settings.data_dir)
     while True:
         with claim(settings.data_dir) as ownership:
             match ownership:
@@ -88,28 +137,57 @@ async def open_api(settings: Settings) -> AsyncGenerator[Api]:
                     async with _in_process(settings, token) as api:
                         yield api
                     return
-                case _ if ownership.url is not None:
-                    async with httpx.AsyncClient(base_url=ownership.url, timeout=None) as http:  # noqa: S113
-                        yield Api(http, token)
-                    return
-                case _:
+                case OwnedElsewhere(url=str() as url):
+                    async with httpx.AsyncClient(
+                        base_url=url, timeout=TIMEOUT, trust_env=False
+                    ) as http:
+                        if await _answers(http):
+                            yield Api(http, token, f"the log of the server at {url}")
+                            return
+                case OwnedElsewhere():
                     pass
-        if not told:
-            note("Waiting for another rag command on this data directory to finish.")
-            told = True
-        await asyncio.sleep(0.2)
+        await waiting.for_the_other(ownership.url)
+
+
+class _Waiting:
+    """Patience with whoever owns the data directory, told of once."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._silent_since: float | None = None
+        self._told = False
+
+    async def for_the_other(self, url: str | None) -> None:
+        """Raises `ConfigurationError` for a server that has been silent for too long."""
+        if url is None:
+            self._silent_since = None
+            if not self._told:
+                note(f"Waiting for another rag command on {self._data_dir} to finish.")
+                self._told = True
+        else:
+            now = time.monotonic()
+            self._silent_since = self._silent_since or now
+            if now - self._silent_since > SILENCE_S:
+                raise ConfigurationError(
+                    f"a server at {url} has {self._data_dir} open and does not answer"
+                )
+        await asyncio.sleep(ASK_AGAIN_S)
+
+
+async def _answers(http: httpx.AsyncClient) -> bool:
+    try:
+        return (await http.get("/healthz", timeout=SILENCE_S)).is_success
+    except httpx.TransportError:
+        return False
 
 
 @asynccontextmanager
 async def _in_process(settings: Settings, token: str) -> AsyncGenerator[Api]:
-    async with open_platform(settings) as platform:
-        app = create_app(nullcontext(platform), settings=settings)
-        transport = httpx.ASGITransport(app=app)
-        async with (
-            app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url=IN_PROCESS, timeout=None) as http,  # noqa: S113
-        ):
-            yield Api(http, token)
+    # Imported here: it takes seconds, which a command that goes to a server need not spend.
+    from api.cli.embedded import log_file, open_in_process  # noqa: PLC0415
+
+    async with open_in_process(settings) as http:
+        yield Api(http, token, str(log_file(settings)))
 
 
 def operator_key_file(settings: Settings) -> Path:
@@ -118,6 +196,7 @@ def operator_key_file(settings: Settings) -> Path:
 
 
 def operator_token(settings: Settings) -> str:
+    """The key that every command shows. Raises `ConfigurationError`."""
     path = operator_key_file(settings)
     try:
         return path.read_text().strip()
@@ -126,21 +205,16 @@ def operator_token(settings: Settings) -> str:
             f"{settings.data_dir} is not set up for the tenant {settings.tenant!r} yet: "
             "run `rag init` first (RAG_DATA_DIR says where)"
         ) from error
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read") from error
 
 
-def _assertion(asker: Asker, token: str) -> str:
-    parsed = parse_token(token)
-    if parsed is None:
-        raise ConfigurationError("the operator key file holds no key of this platform")
-    claims = {
-        "sub": asker.user,
-        "groups": list(asker.groups),
-        "aud": ON_BEHALF_AUDIENCE,
-        "exp": datetime.now(UTC) + ASSERTION_LIFETIME,
-    }
-    return jwt.encode(claims, parsed.secret, algorithm="HS256")
+def _pause_of(response: httpx.Response) -> float | None:
+    """How long to wait before the same call, where that is what the server asks for."""
+    if response.status_code != httpx.codes.TOO_MANY_REQUESTS:
+        return None
+    asked = response.headers.get("retry-after", "")
+    return float(asked) if asked.isdigit() and float(asked) <= LONGEST_PAUSE_S else None
 
 
 def _problem_of(response: httpx.Response) -> Mapping[str, Any]:
@@ -149,3 +223,8 @@ def _problem_of(response: httpx.Response) -> Mapping[str, Any]:
     except ValueError:
         return {}
     return cast("Mapping[str, Any]", problem) if isinstance(problem, dict) else {}
+
+
+def _gone(error: httpx.TransportError) -> ApiProblem:
+    detail = f"the server went away in the middle ({type(error).__name__}): try again"
+    return ApiProblem(httpx.codes.SERVICE_UNAVAILABLE, {"detail": detail})

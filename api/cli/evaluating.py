@@ -5,20 +5,19 @@ import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from api.cli.options import AsJson
-from api.cli.output import show_json, show_table
-from api.evaluation import Progress as Told
-from api.evaluation import evaluate_beir_folder, evaluate_golden_folder
+from api.cli.output import progress_bar, show_json, show_table
 from api.settings import load_settings
 from rag.errors import InvalidRequest
-from rag.evaluation.golden import GoldenResult
 from rag.types import Mode, Refusal
+
+if TYPE_CHECKING:
+    from api.evaluation import Progress as Told
+    from rag.evaluation.golden import GoldenResult
 
 
 def add_to(app: typer.Typer) -> None:
@@ -40,6 +39,8 @@ def beir(
     as_json: AsJson = False,
 ) -> None:
     """Ingest a data set in BEIR's layout through the ordinary pipeline, and measure the search."""
+    from api.evaluation import evaluate_beir_folder  # noqa: PLC0415 - heavy
+
     with _told(shown=not as_json) as progress:
         report = asyncio.run(
             evaluate_beir_folder(
@@ -58,6 +59,8 @@ def golden(
     as_json: AsJson = False,
 ) -> None:
     """Ingest a corpus, ask its questions as those who ask them, and measure what comes back."""
+    from api.evaluation import evaluate_golden_folder  # noqa: PLC0415 - heavy
+
     with _told(shown=not as_json) as progress:
         report, results = asyncio.run(
             evaluate_golden_folder(load_settings(), folder, progress=progress)
@@ -104,7 +107,7 @@ def _show(report: dict[str, Any], *, as_json: bool) -> None:
     show_table("Figures", ("figure", "value"), _flat(report).items())
 
 
-def _case(result: GoldenResult) -> dict[str, Any]:
+def _case(result: "GoldenResult") -> dict[str, Any]:
     outcome = result.outcome
     answered = not isinstance(outcome, Refusal)
     return {
@@ -148,14 +151,8 @@ def _flat(report: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 @contextmanager
-def _told(*, shown: bool) -> Generator[Told]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), disable=not shown, transient=True) as bar:
+def _told(*, shown: bool) -> Generator["Told"]:
+    with progress_bar(shown=shown) as bar:
         task = bar.add_task("starting", total=None)
 
         def tell(doing: str, done: int, of: int) -> None:

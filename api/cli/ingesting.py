@@ -1,23 +1,40 @@
 """`rag ingest`, `rag connectors` and `rag reindex`: getting documents in."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from api.cli.client import Api, open_api
+from api.cli.client import Api, ApiProblem, open_api, path_of
 from api.cli.options import AsJson, Tenant, metadata_of, readers_of, settings_for
-from api.cli.output import note, plain, show, show_json, show_table
+from api.cli.output import note, progress_bar, show, show_json, show_table
+from api.cli.watching import changes_of
 from rag.errors import InvalidRequest, SourceUnavailable
 
-POLL_S = 0.25
-WATCH_S = 2.0
+FIRST_POLL_S, LAST_POLL_S = 0.1, 1.0
 ENDED = {"done", "failed", "dead"}
+FAILURES_SHOWN = 20
+CONNECTORS, JOBS = "/v1/admin/connectors", "/v1/admin/jobs"
 
 ConnectorId = Annotated[str, typer.Argument(help="The connector's id.")]
+Folder = Annotated[Path, typer.Argument(help="A folder of documents.")]
+Readers = Annotated[
+    str | None,
+    typer.Option(
+        help="Who may read what no .access.yaml speaks of, with commas between.",
+        metavar="group:finance,user:1042",
+    ),
+]
+MetadataTexts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metadata",
+        metavar="K=V",
+        help="For every document whose .access.yaml does not say otherwise. Repeat for more.",
+    ),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -33,65 +50,76 @@ def add_to(app: typer.Typer) -> None:
 
 
 def ingest(
-    path: Annotated[Path, typer.Argument(help="A folder of documents.")],
+    path: Folder,
     *,
     tenant: Tenant = None,
-    readers: Annotated[
-        str,
-        typer.Option(help="Who may read what no .access.yaml speaks of, with commas between."),
-    ] = "",
-    metadata: Annotated[
-        list[str] | None, typer.Option(help="k=v for every such document. Repeat for more.")
-    ] = None,
+    readers: Readers = None,
+    metadata: MetadataTexts = None,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Go on syncing until interrupted.")
+        bool, typer.Option("--watch", help="Go on taking in changes until Ctrl-C.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Bring a folder into the platform: what is new or changed, and nothing else."""
-    if not path.is_dir():
-        raise InvalidRequest(f"{path} is not a folder")
-    root = path.resolve()
-    granted = readers_of(readers)
-    if not granted and not any(root.rglob(".access.yaml")):
-        note(
-            "Nobody may read these documents: give --readers, or put .access.yaml files beside them."
-        )
-    wanted = {"root": str(root), "readers": granted, "metadata": metadata_of(metadata)}
+    """Bring a folder into the platform: what is new or changed, and nothing else.
+
+    The same folder again keeps the --readers and --metadata that it was given before.
+    """
+    settings = settings_for(tenant)
+    wanted = _folder_settings(path, readers, metadata)
+    root = Path(wanted["root"])
+
+    async def take_in() -> None:
+        async with open_api(settings) as api:
+            connector = await register_folder(api, root.name or str(root), wanted)
+            if not connector["settings"].get("readers") and not any(root.rglob(".access.yaml")):
+                note(
+                    "Nobody may read these documents: "
+                    "give --readers, or put .access.yaml files beside them."
+                )
+            report = await sync_and_wait(api, connector["id"], progress=not as_json)
+        if as_json:
+            show_json(report)
+        else:
+            show_report(report)
 
     async def run() -> None:
-        async with open_api(settings_for(tenant)) as api:
-            connector = await register_folder(api, root.name, wanted)
-            while True:
-                report = await sync_and_wait(api, connector["id"], progress=not as_json)
-                if as_json:
-                    show_json(report)
-                else:
-                    show_report(report)
-                if not watch:
-                    return
-                await asyncio.sleep(WATCH_S)
+        await take_in()
+        if watch:
+            note(f"Watching {root} (stop with Ctrl-C).")
+            # Between two syncs the platform is closed again, so that other commands can have it.
+            async for _ in changes_of(root):
+                await take_in()
 
-    asyncio.run(run())
+    try:
+        asyncio.run(run())
+    except KeyboardInterrupt:
+        if not watch:
+            raise
+        note("No longer watching.")
 
 
 def add(
     name: Annotated[str, typer.Argument(help="What people call it.")],
-    path: Annotated[Path, typer.Argument(help="The folder.")],
+    path: Folder,
     *,
-    readers: Annotated[str, typer.Option(help="Readers where no .access.yaml speaks.")] = "",
+    readers: Readers = None,
+    metadata: MetadataTexts = None,
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
     """Register a folder as a source. Nothing is read before its first sync."""
-    settings = {"root": str(path.resolve()), "readers": readers_of(readers)}
+    settings = _folder_settings(path, readers, metadata)
     body = {"kind": "filesystem", "name": name, "settings": settings}
-    _show(_call("POST", "/v1/admin/connectors", tenant, body), as_json=as_json, key="id")
+    connector = _call("POST", CONNECTORS, tenant, body)
+    if as_json:
+        show_json(connector)
+    else:
+        show(connector["id"])
 
 
 def list_connectors(*, tenant: Tenant = None, as_json: AsJson = False) -> None:
     """Every registered source."""
-    result = _call("GET", "/v1/admin/connectors", tenant)
+    result = _call("GET", CONNECTORS, tenant)
     if as_json:
         show_json(result)
         return
@@ -101,8 +129,13 @@ def list_connectors(*, tenant: Tenant = None, as_json: AsJson = False) -> None:
 
 def check(connector: ConnectorId, *, tenant: Tenant = None, as_json: AsJson = False) -> None:
     """Whether the source can be listed now."""
-    result = _call("POST", f"/v1/admin/connectors/{connector}/test", tenant)
-    _show(result, as_json=as_json, key="detail")
+    result = _call("POST", path_of(CONNECTORS, connector, "test"), tenant)
+    if as_json:
+        show_json(result)
+    else:
+        show(f"{result['detail']} ({result['listed']} resources seen)")
+        for problem in result["problems"]:
+            show(f"  problem: {problem}", style="yellow")
     if not result["ok"]:
         raise typer.Exit(1)
 
@@ -123,9 +156,18 @@ def sync(connector: ConnectorId, *, tenant: Tenant = None, as_json: AsJson = Fal
 
 def remove(connector: ConnectorId, *, tenant: Tenant = None, as_json: AsJson = False) -> None:
     """Forget a source and everything that came from it."""
-    _show(
-        _call("DELETE", f"/v1/admin/connectors/{connector}", tenant), as_json=as_json, key="job_id"
-    )
+
+    async def run() -> dict[str, Any]:
+        async with open_api(settings_for(tenant)) as api:
+            removed = await api.call("DELETE", path_of(CONNECTORS, connector))
+            await _until_idle(api, connector)
+            return removed
+
+    removed = asyncio.run(run())
+    if as_json:
+        show_json({"connector": connector, **removed})
+    else:
+        show(f"Removed, with {_counted(removed['documents'], 'document')}.")
 
 
 def reindex(
@@ -136,106 +178,158 @@ def reindex(
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
-    """Parse, chunk and embed again."""
+    """Parse, chunk and embed again, from the originals that are kept."""
     if everything == (connector is not None):
         raise InvalidRequest("give either --connector or --all")
-    body: dict[str, Any] = {"dry_run": dry_run}
-    if connector is not None:
-        body["connector"] = connector
+    what = {"all": True} if connector is None else {"connector": connector}
 
     async def run() -> dict[str, Any]:
         async with open_api(settings_for(tenant)) as api:
+            body = {**what, "dry_run": dry_run}
             result = await api.call("POST", "/v1/admin/reindex", body=body)
-            for job in result.get("job_ids", []):
-                await wait_for(api, job)
+            if not dry_run:
+                await _until_idle(api, connector)
             return result
 
     result = asyncio.run(run())
     if as_json:
         show_json(result)
         return
-    show(", ".join(f"{name}: {value}" for name, value in result.items() if name != "job_ids"))
+    would = "Would index" if dry_run else "Indexed"
+    show(
+        f"{would} {_counted(result['documents'], 'document')} anew: "
+        f"{_counted(result['chunks'], 'chunk')}, {result['bytes']} bytes."
+    )
 
 
 async def register_folder(api: Api, name: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """The connector of that folder, new or with these settings."""
-    known = await api.call("GET", "/v1/admin/connectors")
+    """The connector of that folder: a new one, or the one it has, with these settings over its own."""
+    known = await api.call("GET", CONNECTORS)
     for connector in known["connectors"]:
-        if (
-            connector["kind"] == "filesystem"
-            and connector["settings"].get("root") == settings["root"]
-        ):
-            path = f"/v1/admin/connectors/{connector['id']}"
-            return await api.call("PATCH", path, body={"settings": settings})
+        before = connector["settings"]
+        if connector["kind"] == "filesystem" and before.get("root") == settings["root"]:
+            if before | settings == before:
+                return connector
+            path = path_of(CONNECTORS, connector["id"])
+            return await api.call("PATCH", path, body={"settings": before | settings})
     body = {"kind": "filesystem", "name": name, "settings": settings}
-    return await api.call("POST", "/v1/admin/connectors", body=body)
+    return await api.call("POST", CONNECTORS, body=body)
 
 
 async def sync_and_wait(api: Api, connector: str, *, progress: bool) -> dict[str, Any]:
     """Sync and wait until every job of it has ended. Raises `SourceUnavailable`."""
-    accepted = await api.call("POST", f"/v1/admin/connectors/{connector}/sync")
-    with _progress(shown=progress) as bar:
+    path = path_of(CONNECTORS, connector)
+    accepted = await api.call("POST", f"{path}/sync")
+    with progress_bar(shown=progress) as bar:
         task = bar.add_task("listing", total=None)
-        while True:
-            job = await api.call("GET", f"/v1/admin/jobs/{accepted['job_id']}")
-            status = await api.call("GET", f"/v1/admin/connectors/{connector}/status")
+        job = await wait_for(api, accepted["job_id"])
+        async for _ in _polls():
+            status = await api.call("GET", f"{path}/status")
             jobs = status["jobs"]
             bar.update(
                 task,
                 description="ingesting",
-                total=jobs["listed"] or None,
+                total=jobs["listed"],
                 completed=jobs["done"] + jobs["failed"],
             )
-            if job["state"] in ENDED and not jobs["pending"]:
+            if not jobs["pending"]:
                 break
-            await asyncio.sleep(POLL_S)
     if job["state"] != "done":
         raise SourceUnavailable(f"the source could not be read: {job['error']}")
-    failures = await api.call(
-        "GET", "/v1/admin/jobs", params={"connector": connector, "state": "failed", "limit": 100}
-    )
     return {
         "connector": connector,
         **{name: jobs[name] for name in ("listed", "done", "failed")},
         "documents": status["documents"],
         "problems": status["problems"],
-        "failures": [
-            {"uri": failed["uri"], "reason": failed["error"], "error_class": failed["error_class"]}
-            for failed in failures["jobs"][: jobs["failed"]]
-        ],
+        "failures": await _failures(api, connector, jobs["failed"]),
     }
 
 
+async def _failures(api: Api, connector: str, count: int) -> list[dict[str, Any]]:
+    """Of the `count` jobs that failed last, at most so many that one can read them."""
+    failed: list[dict[str, Any]] = []
+    for state in ("failed", "dead") if count else ():
+        params = {"connector": connector, "state": state, "limit": min(count, FAILURES_SHOWN)}
+        failed += (await api.call("GET", JOBS, params=params))["jobs"]
+    failed.sort(key=lambda job: job["created_at"], reverse=True)
+    return [
+        {
+            "job": job["id"],
+            "uri": job["uri"],
+            "reason": job["error"],
+            "error_class": job["error_class"],
+        }
+        for job in failed[: min(count, FAILURES_SHOWN)]
+    ]
+
+
 async def wait_for(api: Api, job: str) -> dict[str, Any]:
-    while True:
-        shown = await api.call("GET", f"/v1/admin/jobs/{job}")
+    """The job when it has ended."""
+    async for _ in _polls():
+        shown = await api.call("GET", path_of(JOBS, job))
         if shown["state"] in ENDED:
             return shown
-        await asyncio.sleep(POLL_S)
+    raise AssertionError  # the polls do not end
+
+
+async def _until_idle(api: Api, connector: str | None) -> None:
+    """Until no job of the connector, or of the tenant, is to be done any more."""
+    params: dict[str, str | int | list[str]] = {"limit": 1}
+    if connector is not None:
+        params["connector"] = connector
+    async for _ in _polls():
+        listed = [
+            await api.call("GET", JOBS, params={**params, "state": state})
+            for state in ("queued", "waiting", "running")
+        ]
+        if not any(jobs["jobs"] for jobs in listed):
+            return
+
+
+async def _polls() -> AsyncGenerator[None]:
+    """Now, and again and again, ever less often."""
+    pause = FIRST_POLL_S
+    while True:
+        yield
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, LAST_POLL_S)
 
 
 def show_report(report: dict[str, Any]) -> None:
     counts = ", ".join(f"{count} {state}" for state, count in sorted(report["documents"].items()))
-    show(
-        f"{report['listed']} changes: {report['done']} done, {report['failed']} failed. "
-        f"Documents now: {counts or 'none'}."
-    )
+    if report["listed"]:
+        changes = _counted(report["listed"], "change")
+        show(f"{changes}: {report['done']} done, {report['failed']} failed.")
+    else:
+        show("Nothing changed.")
+    show(f"Documents now: {counts or 'none'}.")
     for failure in report["failures"]:
         show(f"  failed: {failure['uri']}: {failure['reason']}", style="red")
+    if (more := report["failed"] - len(report["failures"])) > 0:
+        show(f"  … and {more} more: `rag jobs list --state failed`", style="red")
     for problem in report["problems"]:
         show(f"  problem: {problem['uri']}: {problem['reason']}", style="yellow")
 
 
-def _progress(*, shown: bool) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not shown,
-        transient=True,
-    )
+def _folder_settings(path: Path, readers: str | None, metadata: list[str] | None) -> dict[str, Any]:
+    """What was said of the folder, and nothing of what was not. Raises `InvalidRequest`."""
+    if path.is_file():
+        raise InvalidRequest(
+            f"{path} is a file: give its folder (who may read it stands there in .access.yaml), "
+            "or push it with POST /v1/documents"
+        )
+    if not path.is_dir():
+        raise InvalidRequest(f"there is no folder {path}")
+    said: dict[str, Any] = {"root": str(path.resolve())}
+    if readers is not None:
+        said["readers"] = readers_of(readers)
+    if metadata is not None:
+        said["metadata"] = metadata_of(metadata)
+    return said
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _call(method: str, path: str, tenant: str | None, body: dict[str, Any] | None = None) -> Any:
@@ -244,10 +338,3 @@ def _call(method: str, path: str, tenant: str | None, body: dict[str, Any] | Non
             return await api.call(method, path, body=body)
 
     return asyncio.run(run())
-
-
-def _show(result: Any, *, as_json: bool, key: str) -> None:
-    if as_json:
-        show_json(result)
-    elif result is not None:
-        show(plain(result[key]).plain)

@@ -1,14 +1,18 @@
 """`rag jobs`, `rag keys` and `rag access`: looking after the platform."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
-from api.cli.client import open_api
-from api.cli.options import AsJson, Tenant, settings_for
+from api.cli.client import open_api, path_of
+from api.cli.ingesting import wait_for
+from api.cli.options import AsJson, Tenant, groups_of, settings_for, user_of
 from api.cli.output import show, show_json, show_table
 from rag.errors import InvalidRequest
+
+JOBS, KEYS = "/v1/admin/jobs", "/v1/admin/keys"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -33,7 +37,7 @@ def list_jobs(
     *,
     state: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
     connector: Annotated[str | None, typer.Option(help="Only those of it.")] = None,
-    limit: Annotated[int, typer.Option(help="How many, newest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many, newest first.")] = 50,
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
@@ -41,7 +45,7 @@ def list_jobs(
     params: dict[str, str | int] = {"limit": limit}
     params |= {"state": state} if state else {}
     params |= {"connector": connector} if connector else {}
-    result = _call("GET", "/v1/admin/jobs", tenant, params=params)
+    result = _call("GET", JOBS, tenant, params=params)
     if as_json:
         show_json(result)
         return
@@ -55,8 +59,8 @@ def show_job(
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
-    """One job and its history."""
-    _show(_call("GET", f"/v1/admin/jobs/{job}", tenant), as_json=as_json)
+    """One job, with why it failed."""
+    _show(_call("GET", path_of(JOBS, job), tenant), as_json=as_json)
 
 
 def retry_job(
@@ -65,8 +69,17 @@ def retry_job(
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
-    """Queue a failed job again."""
-    _show(_call("POST", f"/v1/admin/jobs/{job}/retry", tenant), as_json=as_json)
+    """Do a failed job again, and tell how it went."""
+
+    async def run() -> dict[str, Any]:
+        async with open_api(settings_for(tenant)) as api:
+            queued = await api.call("POST", path_of(JOBS, job, "retry"))
+            return await wait_for(api, queued["job_id"])
+
+    done = asyncio.run(run())
+    _show(done, as_json=as_json)
+    if done["state"] != "done":
+        raise typer.Exit(1)
 
 
 def create_key(
@@ -85,14 +98,14 @@ def create_key(
     body: dict[str, Any] = {
         "name": name,
         "principal": principal,
-        "groups": [_group(group) for group in groups.split(",") if group.strip()],
+        "groups": groups_of(groups),
         "permissions": [each.strip() for each in permissions.split(",") if each.strip()],
     }
     if not body["permissions"]:
         raise InvalidRequest("a key needs at least one permission")
     if expires_at is not None:
         body["expires_at"] = expires_at
-    result = _call("POST", "/v1/admin/keys", tenant, body=body)
+    result = _call("POST", KEYS, tenant, body=body)
     if as_json:
         show_json(result)
     else:
@@ -101,7 +114,7 @@ def create_key(
 
 def list_keys(*, tenant: Tenant = None, as_json: AsJson = False) -> None:
     """Every key of the tenant, revoked ones too."""
-    result = _call("GET", "/v1/admin/keys", tenant)
+    result = _call("GET", KEYS, tenant)
     if as_json:
         show_json(result)
         return
@@ -116,7 +129,11 @@ def revoke_key(
     as_json: AsJson = False,
 ) -> None:
     """End a key at once."""
-    _show(_call("DELETE", f"/v1/admin/keys/{key}", tenant), as_json=as_json)
+    _call("DELETE", path_of(KEYS, key), tenant)
+    if as_json:
+        show_json({"id": key, "revoked": True})
+    else:
+        show(f"Key {key} opens nothing any more.")
 
 
 def explain(
@@ -128,10 +145,18 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Why somebody may or may not read a document."""
-    params: dict[str, str | int] = {"principal": user, "document": document}
-    if groups:
-        params["groups"] = ",".join(_group(group) for group in groups.split(","))
-    _show(_call("GET", "/v1/admin/access/explain", tenant, params=params), as_json=as_json)
+    params = {"user": user_of(user), "document": document, "groups": groups_of(groups)}
+    explained = _call("GET", "/v1/admin/access/explain", tenant, params=params)
+    if as_json:
+        show_json(explained)
+        return
+    may = "may" if explained["readable"] else "may not"
+    show(f"{explained['user']} {may} read {explained['document_id']}: {explained['reason']}.")
+    for clause in explained["clauses"]:
+        held = f" (holds {', '.join(clause['held'])})" if clause["held"] else " (holds none)"
+        show(f"  one of {', '.join(clause['any_of'])}{held}")
+    if explained["denied"]:
+        show(f"  denied: {', '.join(explained['denied'])}")
 
 
 def _call(
@@ -140,7 +165,7 @@ def _call(
     tenant: str | None,
     *,
     body: dict[str, Any] | None = None,
-    params: dict[str, str | int] | None = None,
+    params: Mapping[str, str | int | list[str]] | None = None,
 ) -> Any:
     async def run() -> Any:
         async with open_api(settings_for(tenant)) as api:
@@ -155,8 +180,3 @@ def _show(result: Any, *, as_json: bool) -> None:
     elif result:
         for name, value in result.items():
             show(f"{name}: {value}")
-
-
-def _group(name: str) -> str:
-    stripped = name.strip()
-    return stripped if stripped.startswith("group:") else f"group:{stripped}"

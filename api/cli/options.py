@@ -47,11 +47,20 @@ def readers_of(text: str) -> list[str]:
 
 def asker_of(user: str, groups: str) -> Asker:
     """`finance` and `group:finance` name the same group; `1042` and `user:1042` the same user."""
-    named = [group.strip() for group in groups.split(",") if group.strip()]
-    return Asker(
-        user if ":" in user else f"user:{user}",
-        tuple(group if group.startswith("group:") else f"group:{group}" for group in named),
-    )
+    return Asker(user_of(user), tuple(groups_of(groups)))
+
+
+def user_of(text: str) -> str:
+    """Raises `InvalidRequest` for a text that names nobody."""
+    stripped = text.strip()
+    if not stripped:
+        raise InvalidRequest("name a principal, such as user:1042")
+    return stripped if ":" in stripped else f"user:{stripped}"
+
+
+def groups_of(text: str) -> list[str]:
+    named = [group.strip() for group in text.split(",") if group.strip()]
+    return [group if group.startswith("group:") else f"group:{group}" for group in named]
 
 
 def filters_of(texts: list[str] | None) -> dict[str, Any]:
@@ -66,7 +75,10 @@ def filters_of(texts: list[str] | None) -> dict[str, Any]:
             values = [value_of(part) for part in value.split(",")]
             filters[field.strip()] = values if len(values) > 1 else values[0]
         else:
-            filters.setdefault(field.strip(), {})[RANGES[sign]] = value_of(value)
+            bounds = filters.setdefault(field.strip(), {})
+            if not isinstance(bounds, dict):
+                raise InvalidRequest(f"--filter {field.strip()!r} has a value and a bound")
+            bounds[RANGES[sign]] = value_of(value)
     return filters
 
 

@@ -3,31 +3,21 @@
 import asyncio
 import os
 import socket
-from contextlib import nullcontext
-from pathlib import Path
-from typing import Annotated
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
-import uvicorn
 
-from api.app import create_app
 from api.cli.client import operator_key_file
 from api.cli.options import AsJson, Tenant, settings_for
 from api.cli.output import note, show, show_json
-from api.logs import configure_logging
-from api.migrations import migrate
 from api.ownership import Owned, announced, claim
-from api.permissions import EVERY_PERMISSION
 from api.settings import Settings, load_settings
-from api.wiring import open_platform
-from api.worker import check_worker, run_worker
-from rag.access import Principal, PrincipalId, TenantId
 from rag.errors import ConfigurationError
-from rag.storage.database import open_database
-from rag.storage.keys import Keys
-from rag.storage.sources import Sources
 
-OPERATOR = PrincipalId("app:operator")
+ASK_AGAIN_S = 0.1
 
 
 def add_to(app: typer.Typer) -> None:
@@ -41,6 +31,8 @@ def init(*, tenant: Tenant = None, as_json: AsJson = False) -> None:
 
     What is there already stays as it is.
     """
+    from api.cli.embedded import initialise  # noqa: PLC0415 - heavy
+
     settings = settings_for(tenant)
     made = asyncio.run(initialise(settings))
     result = {
@@ -60,59 +52,44 @@ def init(*, tenant: Tenant = None, as_json: AsJson = False) -> None:
         show(f"Nothing to do: tenant {settings.tenant} in {result['data_dir']} is set up.")
 
 
-async def initialise(settings: Settings) -> bool:
-    """Set up what is missing; whether the operator key was. Safe to call again."""
-    with claim(settings.data_dir):  # makes the directory; who owns it does not matter here
-        pass
-    await migrate(settings.resolved_database_url)
-    path = operator_key_file(settings)
-    async with open_database(settings.resolved_database_url) as database:
-        await Sources(database).add_tenant(TenantId(settings.tenant))
-        if path.exists():
-            return False
-        created = await Keys(database).create(
-            name="operator",
-            principal=Principal(TenantId(settings.tenant), OPERATOR),
-            permissions=frozenset(map(str, EVERY_PERMISSION)),
-        )
-    _write_secret(path, created.token)
-    return True
-
-
 def serve(
     *,
     host: Annotated[str | None, typer.Option(help="Unset: as the settings say.")] = None,
-    port: Annotated[int | None, typer.Option(help="Unset: as the settings say.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65_535, help="0 for any free one. Unset: as the settings say."),
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Serve the API. Without Redis, the workers run in this process too."""
+    """Serve the API. Without Redis, the workers run in this process too.
+
+    Other commands on the same data directory go through this server while it runs.
+    """
     settings = load_settings()
+    with _listening(
+        settings.server.host if host is None else host,
+        settings.server.port if port is None else port,
+    ) as listener:
+        url = _url_of(listener)
+        if settings.qdrant_url is not None:
+            _serve(listener, settings, url, as_json=as_json)
+            return
+        with _owning(settings), announced(settings.data_dir, url):
+            _serve(listener, settings, url, as_json=as_json)
+
+
+def _serve(listener: socket.socket, settings: Settings, url: str, *, as_json: bool) -> None:
+    from api.cli.embedded import serve_on  # noqa: PLC0415 - heavy
+    from api.logs import configure_logging  # noqa: PLC0415 - heavy
+
+    def tell() -> None:
+        if as_json:
+            show_json({"url": url, "pid": os.getpid()})
+        else:
+            show(f"Serving at {url} (stop with Ctrl-C).")
+
     configure_logging(settings.log.level)
-    listener = _listen(host or settings.server.host, port or settings.server.port)
-    address, bound_port = listener.getsockname()[:2]
-    url = f"http://{_reachable(address)}:{bound_port}"
-    if settings.qdrant_url is not None:
-        asyncio.run(_serve(settings, listener, url))
-        return
-    with claim(settings.data_dir) as ownership:
-        if not isinstance(ownership, Owned):
-            where = f" at {ownership.url}" if ownership.url else ""
-            raise ConfigurationError(f"{settings.data_dir} is in use by another process{where}")
-        with announced(settings.data_dir, url):
-            asyncio.run(_serve(settings, listener, url))
-
-
-async def _serve(settings: Settings, listener: socket.socket, url: str) -> None:
-    async with open_platform(settings) as platform:
-        app = create_app(nullcontext(platform), settings=settings)
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=10,
-        )
-        note(f"Serving at {url} (stop with Ctrl-C).")
-        await uvicorn.Server(config).serve(sockets=[listener])
+    asyncio.run(serve_on(listener, settings, serving=tell))
 
 
 def worker(
@@ -120,8 +97,12 @@ def worker(
     check: Annotated[
         bool, typer.Option("--check", help="Only say whether a worker is alive.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run jobs that come over Redis: any number of these, on any machine."""
+    from api.logs import configure_logging  # noqa: PLC0415 - heavy
+    from api.worker import check_worker, run_worker  # noqa: PLC0415 - heavy
+
     settings = load_settings()
     if settings.redis_url is None:
         raise ConfigurationError(
@@ -132,29 +113,56 @@ def worker(
             "a worker of its own needs RAG_QDRANT_URL: an embedded index has one owner"
         )
     if check:
-        if not asyncio.run(check_worker(settings)):
+        alive = asyncio.run(check_worker(settings))
+        told: dict[str, Any] = {"alive": alive}
+        if as_json:
+            show_json(told)
+        if not alive:
             raise ConfigurationError("no worker has reported lately")
         return
     configure_logging(settings.log.level)
     run_worker(settings)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+@contextmanager
+def _owning(settings: Settings) -> Generator[None]:
+    """Own the data directory; a command that has it open is waited for.
+
+    Raises `ConfigurationError` where a server has it open.
+    """
+    told = False
+    while True:
+        with claim(settings.data_dir) as ownership:
+            if isinstance(ownership, Owned):
+                yield
+                return
+        if ownership.url is not None:
+            raise ConfigurationError(f"{settings.data_dir} is served already, at {ownership.url}")
+        if not told:
+            note(f"Waiting for a rag command on {settings.data_dir} to finish.")
+            told = True
+        time.sleep(ASK_AGAIN_S)
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Generator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        listener = socket.create_server((host, port), family=family)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no such host"
+        raise ConfigurationError(f"cannot listen on {host}:{port}: {reason}") from error
+    with listener:
+        yield listener
 
 
-def _reachable(address: str) -> str:
-    """Where this machine reaches a server that listens on `address`."""
-    if address in {"0.0.0.0", "::"}:  # noqa: S104
-        return "127.0.0.1"
-    return f"[{address}]" if ":" in address else address
-
-
-def _write_secret(path: Path, secret: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secret + "\n")
+def _url_of(listener: socket.socket) -> str:
+    """Where this machine reaches `listener`."""
+    address, port = listener.getsockname()[:2]
+    match address:
+        case "0.0.0.0":  # noqa: S104 - it is compared with, not listened on
+            return f"http://127.0.0.1:{port}"
+        case "::":
+            return f"http://[::1]:{port}"
+        case _:
+            return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"

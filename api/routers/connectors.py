@@ -1,6 +1,6 @@
 """Connectors: register, check, sync, watch."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -13,6 +13,7 @@ from api.errors import PROBLEMS, problems
 from api.permissions import Permission
 from api.platform import Platform
 from api.removal import deletion_of
+from api.roots import check_root
 from api.shapes import JobAccepted, Schema, ShortText
 from connectors.protocols import Connector, Problem
 from connectors.registry import build_connector
@@ -135,7 +136,7 @@ async def register_connector(
     platform: PlatformDep,
 ) -> ConnectorOut:
     """Register a source. Nothing is read before its first sync."""
-    await _built(request.kind, request.settings, SourceId("new")).aclose()
+    await _check(platform, request.kind, request.settings)
     source = await platform.sources.register(
         caller.principal.tenant, kind=request.kind, name=request.name, settings=request.settings
     )
@@ -160,7 +161,7 @@ async def change_connector(
     tenant = caller.principal.tenant
     source = await _source(platform, caller, connector_id)
     settings = source.settings if request.settings is None else request.settings
-    await _built(source.kind, settings, source.id).aclose()
+    await _check(platform, source.kind, settings)
     await platform.sources.register(
         tenant,
         kind=source.kind,
@@ -247,6 +248,15 @@ async def connector_status(
         documents=await platform.sources.document_counts(tenant, source.id),
         problems=[SourceProblem(uri=uri, reason=reason) for uri, reason in source.problems],
     )
+
+
+async def _check(platform: Platform, kind: str, settings: Mapping[str, Any]) -> None:
+    check_root(
+        settings,
+        data_dir=platform.settings.data_dir,
+        allowed=platform.settings.ingestion.filesystem_roots,
+    )
+    await _built(kind, settings, SourceId("new")).aclose()
 
 
 async def _source(platform: Platform, caller: Caller, connector: str) -> Source:

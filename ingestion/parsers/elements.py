@@ -84,13 +84,22 @@ def add_elements(
             case "CodeSnippet":
                 outline.code(text.replace(LINE_BREAK, "\n"), page=page)
             case "Table":
-                outline.table(table_from_html(element.metadata.text_as_html or ""), page=page)
+                add_table(outline, element, page=page)
             case _ if text == LIST_END:
                 outline.end_list()
             case _ if text.startswith(TABLE_MARK):
                 outline.table(tables[int(text[1:])], page=page)
             case _:
                 outline.prose(unmarked(text), page=page)
+
+
+def add_table(outline: Outline, element: Any, *, page: int | None) -> None:
+    """A table, or the text of what is drawn as one and is none: a box, a single row."""
+    table = table_from_html(element.metadata.text_as_html or "")
+    if table is None:
+        outline.prose(unmarked(element.text or ""), page=page)
+    else:
+        outline.table(table, page=page)
 
 
 def table_from_html(markup: str) -> Table | None:

@@ -58,14 +58,14 @@ def trimmed(rows: Sequence[Sequence[str]]) -> list[Row]:
 def table_of(
     rows: Sequence[Sequence[str]], *, caption: str = "", header_rows: int | None = None
 ) -> Table | None:
-    """The table that `rows` make, or None where they make none (fewer than two cells).
+    """The table that `rows` make, or None where they make none: one row, or one column.
 
     `header_rows` says how many rows the source itself marks as header, if it does: several are
     folded into one. Otherwise the first row is the header unless it holds data, and then the
     columns are numbered.
     """
     grid = [row for row in trimmed(rows) if any(row)]
-    if not grid or len(grid) * len(grid[0]) < 2:
+    if len(grid) < 2 or len(grid[0]) < 2:
         return None
     marked = _header_height(grid) if header_rows is None else min(header_rows, len(grid) - 1)
     if marked > 1 or header_rows:
@@ -74,7 +74,7 @@ def table_of(
             for column in zip(*grid[:marked], strict=True)
         )
         return Table(caption, header, tuple(grid[marked:]))
-    if len(grid) > 1 and is_header(grid[0]):
+    if is_header(grid[0]):
         return Table(caption, grid[0], tuple(grid[1:]))
     return Table(caption, tuple(f"Column {n}" for n in range(1, len(grid[0]) + 1)), tuple(grid))
 

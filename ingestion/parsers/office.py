@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from ingestion.parsers.archives import core_properties
-from ingestion.parsers.elements import add_elements, prepare_unstructured, table_from_html
+from ingestion.parsers.elements import add_elements, add_table, prepare_unstructured
 from ingestion.parsers.grids import Cell
 from ingestion.parsers.model import Extracted, Limits, RawFile
 from ingestion.parsers.outline import Outline, titled
@@ -111,7 +111,7 @@ def _add_slide(outline: Outline, elements: list[Any], number: int, notes: str) -
             continue
         if type(element).__name__ == "Table":
             end_lines()
-            outline.table(table_from_html(element.metadata.text_as_html or ""), page=number)
+            add_table(outline, element, page=number)
         elif text := " ".join((element.text or "").replace("\v", "\n").split()):
             lines.append(text)
     end_lines()

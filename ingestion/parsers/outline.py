@@ -29,7 +29,6 @@ class Outline:
     _sections: list[Section] = field(default_factory=list[Section])
     _items: list[str] = field(default_factory=list[str])
     _items_page: int | None = None
-    _caption: str = ""
     _page: int | None = None
 
     def heading(self, text: str, level: int, *, page: int | None = None) -> None:
@@ -72,23 +71,13 @@ class Outline:
             self.end_list()
             self._add(Code(text), page)
 
-    def caption(self, text: str) -> None:
-        """The caption of the table that comes next."""
-        self._caption = " ".join(text.split())
-
-    def table(self, table: Table | None, *, page: int | None = None) -> None:
+    def table(self, table: Table, *, page: int | None = None) -> None:
         self.end_list()
-        caption, self._caption = self._caption, ""
-        if table is None:
-            self.prose(caption, page=page)
-            return
-        caption = table.caption or caption or self._take_caption()
+        caption = table.caption or self._take_caption()
         self._add(Table(caption, table.header, table.rows), page)
 
     def finished(self) -> tuple[Section, ...]:
         self.end_list()
-        self.prose(self._caption)
-        self._caption = ""
         self._close(0)
         return tuple(self._sections)
 

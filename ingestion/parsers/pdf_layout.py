@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
 from typing import Protocol
 
 from ingestion.parsers.lines import joined
@@ -141,7 +140,7 @@ class _Flow:
             for above, below in pairwise(lines)
             if 0 < above.bottom - below.bottom < 4 * max(1.0, above.size)
         ]
-        self._leading = median(drops) if drops else 0.0
+        self._leading = sorted(drops)[len(drops) // 4] if drops else 0.0
         self._page = lines
 
     def line(self, line: Line) -> None:
@@ -185,7 +184,7 @@ class _Flow:
         if before.page != line.page:
             return self._text[-1] not in ".!?:" and line.text[:1].islower()
         drop = before.bottom - line.bottom
-        if _BULLET.match(line.text) or _NUMBER.match(line.text):
+        if any(sign.match(line.text) for sign in (_BULLET, _NUMBER, _CAPTION)):
             return False
         if drop < 0:  # a new column: only a sentence goes on there
             return self._text[-1] not in ".!?:" and line.text[:1].islower()

@@ -111,14 +111,14 @@ def _is_note(row: Row, *, after_blank: bool, in_table: bool) -> bool:
 
 
 def _add_table(outline: Outline, notes: Sequence[str], table: Sequence[Row]) -> None:
-    """Add `table` under the last of `notes`; one column is a list, not a table."""
-    if len(table) > 1 and all(map(is_lone, table)):
-        outline.prose("\n".join([*notes, *(next(filter(None, row)) for row in table)]))
-        return
-    for note in notes if not table else notes[:-1]:
+    """Add `table` under the last of `notes`; one row or one column is text, not a table."""
+    found = table_of(table, caption=notes[-1] if notes else "")
+    for note in notes if found is None else notes[:-1]:
         outline.prose(note)
-    if table:
-        outline.table(table_of(table, caption=notes[-1] if notes else ""))
+    if found is None:
+        outline.prose("\n".join(" ".join(filter(None, row)) for row in table))
+    else:
+        outline.table(found)
 
 
 def _starts_table(row: Row, above: Sequence[Row]) -> bool:

@@ -105,6 +105,10 @@ class SubprocessParser:
         for child in tuple(self._all):
             await self._end(child)
 
+    def owns(self, pid: int) -> bool:
+        """Whether the process `pid` is one of its children."""
+        return any(child.process.pid == pid for child in self._all)
+
     async def _extract(self, file: RawFile) -> Extracted:
         child = await self._take()
         usable = False

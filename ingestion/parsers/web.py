@@ -218,8 +218,8 @@ def _lift_tables(root: Any) -> list[Table]:
         mark = etree.Element("p")
         mark.tail = table.tail
         found = table_from_tree(table)
-        if found is None or next(table.iter("tr")) is list(table.iter("tr"))[-1]:
-            mark.text = " ".join(" ".join(table.itertext()).split())  # one row says what it says
+        if found is None:
+            mark.text = " ".join(" ".join(table.itertext()).split())
         else:
             mark.text = f"{TABLE_MARK}{len(tables)}"
             tables.append(found)

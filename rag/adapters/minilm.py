@@ -16,7 +16,7 @@ from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,10 +134,8 @@ def _export(package: Path, target: Path) -> NDArray[np.float32]:
 
     logging.disable_progress_bar()
     # Plain attention is what the exporter can trace; its vectors are those of the fused kinds.
-    load: Any = AutoModel.from_pretrained
-    model: Any = load(package, attn_implementation="eager").eval()
-    load_tokenizer: Any = AutoTokenizer.from_pretrained
-    tokenizer: Any = load_tokenizer(package)
+    model: Any = cast("Any", AutoModel).from_pretrained(package, attn_implementation="eager").eval()
+    tokenizer: Any = cast("Any", AutoTokenizer).from_pretrained(package)
 
     class LastHiddenState(torch.nn.Module):
         def __init__(self) -> None:

@@ -95,6 +95,17 @@ def load_onnx_embedder(
     """
     manifest = ModelManifest.read(model_dir)
     projection, token_name = _projection(manifest, model_dir, token_dimensions)
+    return OnnxEmbedder(
+        open_encoder(model_dir, threads=threads),
+        name=f"{manifest.name}@{manifest.weights_sha256[:12]}/{token_name}",
+        dimensions=manifest.dimensions,
+        projection=projection,
+    )
+
+
+def open_encoder(model_dir: Path, *, threads: int = 2) -> "Encoder":
+    """The bare encoder of `model_dir`. Errors: `ConfigurationError`."""
+    manifest = ModelManifest.read(model_dir)
     tokenizer = Tokenizer.from_str(manifest.checked_bytes(model_dir, TOKENIZER_FILE).decode())
     options: Any = ort.SessionOptions()  # pyright: ignore[reportUnknownVariableType]
     options.intra_op_num_threads = threads
@@ -104,12 +115,7 @@ def load_onnx_embedder(
     session = ort.InferenceSession(
         manifest.checked_bytes(model_dir, MODEL_FILE), options, providers=["CPUExecutionProvider"]
     )
-    return OnnxEmbedder(
-        Encoder(session, tokenizer, max_tokens=manifest.max_tokens),
-        name=f"{manifest.name}@{manifest.weights_sha256[:12]}/{token_name}",
-        dimensions=manifest.dimensions,
-        projection=projection,
-    )
+    return Encoder(session, tokenizer, max_tokens=manifest.max_tokens)
 
 
 def _projection(

@@ -19,9 +19,9 @@ import qdrant_edge as qdrant
 
 from rag.adapters.bm25 import sparse_document, sparse_query
 from rag.adapters.qdrant_payload import (
-    DATE_RANGE,
     DENSE,
     KEYWORDS,
+    MOST_RANGE_INDEXES,
     SCHEMA,
     SPARSE,
     TENANT,
@@ -31,6 +31,7 @@ from rag.adapters.qdrant_payload import (
     Range,
     Where,
     chunk_of,
+    range_paths,
     ranked,
 )
 from rag.errors import ConfigurationError
@@ -72,13 +73,16 @@ class Shard:
 
     def __init__(self, engine: qdrant.EdgeShard) -> None:
         self._engine = engine
+        self._indexed = set(engine.info().payload_schema)
         self.unflushed = 0
 
     def upsert(self, points: Sequence[EdgePoint]) -> None:
+        self._index_ranges(set[str]().union(*(range_paths(point.payload) for point in points)))
         self._write(qdrant.UpdateOperation.upsert_points([_point(point) for point in points]))
         self.unflushed += len(points)
 
     def describe(self, which: Where, payload: Payload) -> None:
+        self._index_ranges(range_paths(payload))
         self._write(qdrant.UpdateOperation.set_payload_by_filter(_filter(which), dict(payload)))
 
     def delete(self, ids: Sequence[str]) -> None:
@@ -125,6 +129,13 @@ class Shard:
     def close(self) -> None:
         self.flush()
         self._engine.close()
+
+    def _index_ranges(self, paths: set[str]) -> None:
+        for path in sorted(paths - self._indexed):
+            if len(self._indexed) < len(KEYWORDS) + MOST_RANGE_INDEXES:
+                create = qdrant.UpdateOperation.create_field_index
+                self._write(create(path, qdrant.FloatIndexParams()))
+                self._indexed.add(path)
 
     def _write(self, operation: qdrant.UpdateOperation) -> None:
         self._engine.update(operation)
@@ -250,6 +261,5 @@ def _new_engine(shard: Path, *, dimensions: int) -> qdrant.EdgeShard:
     create = qdrant.UpdateOperation.create_field_index
     for key in KEYWORDS:
         engine.update(create(key, qdrant.KeywordIndexParams(is_tenant=key == TENANT)))
-    engine.update(create(DATE_RANGE, qdrant.FloatIndexParams()))
     engine.flush()
     return engine

@@ -13,9 +13,9 @@ from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 from rag.access import AccessList, AccessScope, TenantId
 from rag.adapters.bm25 import sparse_document, sparse_query
 from rag.adapters.qdrant_payload import (
-    DATE_RANGE,
     DENSE,
     KEYWORDS,
+    MOST_RANGE_INDEXES,
     SCHEMA,
     SPARSE,
     TENANT,
@@ -30,6 +30,7 @@ from rag.adapters.qdrant_payload import (
     of_tenant,
     payload_of,
     point_id,
+    range_paths,
     ranked,
     readable,
     where,
@@ -51,6 +52,8 @@ class QdrantServerIndex:
         self._client = client
         self._collection = collection
         self._dimensions = dimensions
+        self._indexed: set[str] = set()
+        """Ranges known to have an index; another process may have made more."""
 
     async def upsert(self, points: Sequence[IndexPoint]) -> None:
         for start in range(0, len(points), _POINTS_A_REQUEST):
@@ -58,6 +61,9 @@ class QdrantServerIndex:
             # Counting terms is work for the processor, so not for the event loop.
             structs = await asyncio.to_thread(self._structs, some)
             with _translated():
+                await self._index_ranges(
+                    set[str]().union(*(range_paths(payload_of(point)) for point in some))
+                )
                 await self._client.upsert(self._collection, structs, wait=True)
 
     async def describe(
@@ -66,6 +72,7 @@ class QdrantServerIndex:
         payload = described(access, metadata)
         which = _filter(of_document(tenant, document))
         with _translated():
+            await self._index_ranges(range_paths(payload))
             await self._client.set_payload(self._collection, dict(payload), points=which, wait=True)
 
     async def delete(self, tenant: TenantId, chunks: Collection[ChunkId]) -> None:
@@ -147,6 +154,16 @@ class QdrantServerIndex:
                 return best
             asked *= 4
 
+    async def _index_ranges(self, paths: set[str]) -> None:
+        if not paths - self._indexed:
+            return
+        self._indexed = set((await self._client.get_collection(self._collection)).payload_schema)
+        for path in sorted(paths - self._indexed):
+            if len(self._indexed) < len(KEYWORDS) + MOST_RANGE_INDEXES:
+                kind = models.PayloadSchemaType.FLOAT
+                await self._client.create_payload_index(self._collection, path, kind, wait=True)
+                self._indexed.add(path)
+
     def _structs(self, points: Sequence[IndexPoint]) -> list[models.PointStruct]:
         return [_struct(point, dimensions=self._dimensions) for point in points]
 
@@ -196,9 +213,6 @@ async def ensure_collection(
                 type=models.KeywordIndexType.KEYWORD, is_tenant=key == TENANT
             )
             await client.create_payload_index(collection, key, schema, wait=True)
-        await client.create_payload_index(
-            collection, DATE_RANGE, models.PayloadSchemaType.FLOAT, wait=True
-        )
 
 
 async def _create(

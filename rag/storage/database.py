@@ -5,14 +5,23 @@ SQLite (WAL) has one writer at a time: writers of this process queue at a lock a
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
-from sqlalchemy import Connection, event, make_url
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Executable,
+    QueuePool,
+    Row,
+    create_engine,
+    event,
+    make_url,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import (
@@ -46,13 +55,15 @@ _WRITES = "rag_writes"
 class Database:
     """One database, used from one event loop. Made by `open_database`.
 
-    Errors of both methods: `StorageUnavailable` when the database does not answer, is full or
+    Errors of its methods: `StorageUnavailable` when the database does not answer, is full or
     gave a transaction up; a broken constraint stays SQLAlchemy's `IntegrityError`.
     """
 
     engine: AsyncEngine
     dialect: Literal["sqlite", "postgresql"]
     turn: AbstractAsyncContextManager[object]
+    threaded: Engine | None = None
+    """The same SQLite file, for queries that run in one go in a thread."""
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncConnection]:
@@ -62,6 +73,19 @@ class Database:
                 if self.dialect == "postgresql":
                     await connection.execution_options(isolation_level="AUTOCOMMIT")
                 yield connection
+
+    async def rows(
+        self, query: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Sequence[Row[Any]]:
+        """All rows of one query: the short way for what every question waits for.
+
+        SQLite's driver would change threads at every step of it.
+        """
+        if self.threaded is None:
+            async with self.reading() as connection:
+                return (await connection.execute(query, parameters)).all()
+        with _translated():
+            return await asyncio.to_thread(_all_rows, self.threaded, query, parameters)
 
     @asynccontextmanager
     async def writing(self) -> AsyncGenerator[AsyncConnection]:
@@ -82,7 +106,7 @@ async def open_database(url: str, *, pool_size: int = 8) -> AsyncGenerator[Datab
     """
     address = _address(url)
     if address.get_backend_name() == "sqlite":
-        database = Database(_sqlite_engine(address, pool_size), "sqlite", asyncio.Lock())
+        database = _open_sqlite(address, pool_size)
     else:
         engine = create_async_engine(
             address,
@@ -96,6 +120,8 @@ async def open_database(url: str, *, pool_size: int = 8) -> AsyncGenerator[Datab
         yield database
     finally:
         await database.engine.dispose()
+        if database.threaded is not None:
+            database.threaded.dispose()
 
 
 def insert_into(database: Database, row: type[Base]) -> sqlite.Insert | postgresql.Insert:
@@ -119,19 +145,24 @@ def _address(url: str) -> URL:
         ) from None
 
 
-def _sqlite_engine(address: URL, pool_size: int) -> AsyncEngine:
+def _open_sqlite(address: URL, pool_size: int) -> Database:
     if not address.database or address.database == ":memory:":
         raise ConfigurationError("a SQLite database needs a file")
     try:
         Path(address.database).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageUnavailable(f"the database's folder cannot be made: {error}") from error
-    engine = create_async_engine(
-        address,
-        pool_size=pool_size,
-        max_overflow=pool_size,
-        hide_parameters=True,
-        connect_args={"timeout": 60.0},
+    common: dict[str, Any] = {
+        "pool_size": pool_size,
+        "max_overflow": pool_size,
+        "hide_parameters": True,
+    }
+    engine = create_async_engine(address, connect_args={"timeout": 60.0}, **common)
+    threaded = create_engine(
+        address.set(drivername="sqlite"),
+        poolclass=QueuePool,
+        connect_args={"timeout": 60.0, "check_same_thread": False},
+        **common,
     )
 
     def set_up(connection: Any, _record: object) -> None:
@@ -156,7 +187,15 @@ def _sqlite_engine(address: URL, pool_size: int) -> AsyncEngine:
 
     event.listen(engine.sync_engine, "connect", set_up)
     event.listen(engine.sync_engine, "begin", begin)
-    return engine
+    event.listen(threaded, "connect", set_up)
+    return Database(engine, "sqlite", asyncio.Lock(), threaded)
+
+
+def _all_rows(
+    engine: Engine, query: Executable, parameters: Mapping[str, Any] | None
+) -> Sequence[Row[Any]]:
+    with engine.connect() as connection:
+        return connection.execute(query, parameters).all()
 
 
 class _translated:  # noqa: N801 - reads as a word in a `with`

@@ -339,7 +339,7 @@ class Documents:
                     (JobRow.original, _JOB_MAY_RUN),
                 ):
                     rows = await connection.execute(select(column).where(column.in_(some), in_use))
-                    needed.update(row[0] for row in rows)
+                    needed.update(filter(None, (row[0] for row in rows)))
         return [digest for digest in digests if digest not in needed]
 
     @asynccontextmanager

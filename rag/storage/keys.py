@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, NewType
+from typing import Any
 
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -16,12 +16,9 @@ from rag.access import Principal, PrincipalId, TenantId
 from rag.errors import NotFound, StorageUnavailable
 from rag.storage.database import Database
 from rag.storage.tables import ApiKeyRow
+from rag.storage.tokens import SCHEME, SECRET_BYTES, KeyId, parse_token
 
-KeyId = NewType("KeyId", str)
-
-SCHEME = "rag"
 ID_BYTES = 8
-SECRET_BYTES = 32
 NO_HASH = "0" * 64
 NOTED_EVERY = timedelta(minutes=5)
 
@@ -49,26 +46,6 @@ class NewKey:
 
     key: ApiKey
     token: str
-
-
-@dataclass(frozen=True, slots=True)
-class KeyToken:
-    """`rag_<id>_<secret>`, taken apart."""
-
-    id: KeyId
-    secret: str
-
-    def __repr__(self) -> str:
-        return f"KeyToken(id={self.id!r})"
-
-
-def parse_token(token: str) -> KeyToken | None:
-    """The parts of a key's token, or None for anything that is not shaped like one."""
-    scheme, _, rest = token.partition("_")
-    key_id, _, secret = rest.partition("_")
-    if scheme != SCHEME or not key_id.isalnum() or not key_id.isascii() or not secret.isascii():
-        return None
-    return KeyToken(KeyId(key_id), secret) if len(secret) >= SECRET_BYTES else None
 
 
 def hash_of(secret: str) -> str:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 import numpy as np
-from sqlalchemy import Select, Text, and_, select, tuple_, type_coerce
+from sqlalchemy import Select, Text, and_, bindparam, select, type_coerce
 from sqlalchemy.orm import aliased
 
 from rag.access import AccessList, AccessScope, TenantId
@@ -48,8 +48,8 @@ class Passages:
     ) -> Mapping[ChunkId, RetrievedChunk]:
         if not chunks:
             return {}
-        found = _current(scope.tenant).where(ChunkRow.id.in_(list(chunks)))
-        return {hit.chunk.id: hit for hit in await self._admitted(found, scope)}
+        found = await self._admitted(_CHUNKS, scope, chunks=list(chunks))
+        return {hit.chunk.id: hit for hit in found}
 
     async def neighbours(
         self, hits: Sequence[RetrievedChunk], *, scope: AccessScope
@@ -59,11 +59,16 @@ class Passages:
         }
         if not places:
             return {}
-        wanted = tuple_(ChunkRow.document, ChunkRow.ordinal).in_(sorted(places))
+        found = await self._admitted(
+            _PLACES,
+            scope,
+            documents=sorted({document for document, _ in places}),
+            ordinals=sorted({ordinal for _, ordinal in places}),
+        )
         beside = {
             # The version is part of the place: a hit of an old version has no neighbours in a new.
             (hit.chunk.document.id, hit.chunk.version, hit.chunk.ordinal): hit
-            for hit in await self._admitted(_current(scope.tenant).where(wanted), scope)
+            for hit in found
         }
 
         def at(chunk: Chunk, step: int) -> RetrievedChunk | None:
@@ -83,23 +88,16 @@ class Passages:
         """Chunks without token vectors are left out."""
         if not chunks:
             return {}
-        statement = (
-            select(TokenVectorsRow.chunk, TokenVectorsRow.dimensions, TokenVectorsRow.vectors)
-            .join(ChunkRow, ChunkRow.id == TokenVectorsRow.chunk)
-            .where(ChunkRow.tenant == tenant, TokenVectorsRow.chunk.in_(list(chunks)))
-        )
-        async with self.database.reading() as connection:
-            rows = (await connection.execute(statement)).all()
+        rows = await self.database.rows(_TOKENS, {"tenant": tenant, "chunks": list(chunks)})
         return {
             ChunkId(row.chunk): np.frombuffer(row.vectors, np.int8).reshape(-1, row.dimensions)
             for row in rows
         }
 
     async def _admitted(
-        self, statement: Select[*tuple[Any, ...]], scope: AccessScope
+        self, query: Select[*tuple[Any, ...]], scope: AccessScope, **parameters: Any
     ) -> list[RetrievedChunk]:
-        async with self.database.reading() as connection:
-            rows = (await connection.execute(statement)).all()
+        rows = await self.database.rows(query, {"tenant": scope.tenant} | parameters)
         documents: dict[str, _Described | None] = {}
         hits: list[RetrievedChunk] = []
         for row in rows:
@@ -114,48 +112,57 @@ class Passages:
 _newer = aliased(DocumentRow)
 
 
-def _current(tenant: TenantId) -> Select[*tuple[Any, ...]]:
-    """Every chunk of the tenant that is in its document's current version, access unchecked.
-
-    A document that two others say they replace gives each of its chunks twice.
-    """
-    alive = DocumentState.ACTIVE.value
-    return (
-        select(
-            ChunkRow.id,
-            ChunkRow.document,
-            ChunkRow.version,
-            ChunkRow.ordinal,
-            ChunkRow.text,
-            # JSON is read below, and only where the asker is admitted.
-            type_coerce(ChunkRow.heading_path, Text).label("heading_path"),
-            ChunkRow.kind,
-            ChunkRow.span_start,
-            ChunkRow.span_end,
-            ChunkRow.page,
-            DocumentRow.source,
-            DocumentRow.uri,
-            DocumentRow.title,
-            type_coerce(DocumentRow.fields, Text).label("fields"),
-            type_coerce(DocumentRow.access, Text).label("access"),
-            DocumentRow.acl_as_of,
-            _newer.id.label("newer"),
-            type_coerce(_newer.access, Text).label("newer_access"),
-        )
-        .join(
-            DocumentRow,
-            and_(DocumentRow.id == ChunkRow.document, DocumentRow.version == ChunkRow.version),
-        )
-        .outerjoin(
-            _newer,
-            and_(
-                _newer.supersedes == DocumentRow.id,
-                _newer.tenant == DocumentRow.tenant,
-                _newer.state == alive,
-            ),
-        )
-        .where(DocumentRow.tenant == tenant, DocumentRow.state == alive)
+_ALIVE = DocumentState.ACTIVE.value
+_CURRENT = (
+    select(
+        ChunkRow.id,
+        ChunkRow.document,
+        ChunkRow.version,
+        ChunkRow.ordinal,
+        ChunkRow.text,
+        # JSON is read below, and only where the asker is admitted.
+        type_coerce(ChunkRow.heading_path, Text).label("heading_path"),
+        ChunkRow.kind,
+        ChunkRow.span_start,
+        ChunkRow.span_end,
+        ChunkRow.page,
+        DocumentRow.tenant,
+        DocumentRow.source,
+        DocumentRow.uri,
+        DocumentRow.title,
+        type_coerce(DocumentRow.fields, Text).label("fields"),
+        type_coerce(DocumentRow.access, Text).label("access"),
+        DocumentRow.acl_as_of,
+        _newer.id.label("newer"),
+        _newer.tenant.label("newer_tenant"),
+        type_coerce(_newer.access, Text).label("newer_access"),
     )
+    .join(
+        DocumentRow,
+        and_(DocumentRow.id == ChunkRow.document, DocumentRow.version == ChunkRow.version),
+    )
+    .outerjoin(_newer, and_(_newer.supersedes == DocumentRow.id, _newer.state == _ALIVE))
+    .where(ChunkRow.tenant == bindparam("tenant"), DocumentRow.state == _ALIVE)
+)
+"""Every chunk of the tenant that is in its document's current version, access unchecked.
+
+A document that two others say they replace gives each of its chunks twice. No condition names
+`documents.tenant`, which has an index: a planner would walk all the tenant's documents by it.
+"""
+_CHUNKS = _CURRENT.where(ChunkRow.id.in_(bindparam("chunks", expanding=True)))
+_PLACES = _CURRENT.where(
+    # More than the pairs that are wanted, but by an index: SQLite walks all chunks for pairs.
+    ChunkRow.document.in_(bindparam("documents", expanding=True)),
+    ChunkRow.ordinal.in_(bindparam("ordinals", expanding=True)),
+)
+_TOKENS = (
+    select(TokenVectorsRow.chunk, TokenVectorsRow.dimensions, TokenVectorsRow.vectors)
+    .join(ChunkRow, ChunkRow.id == TokenVectorsRow.chunk)
+    .where(
+        ChunkRow.tenant == bindparam("tenant"),
+        TokenVectorsRow.chunk.in_(bindparam("chunks", expanding=True)),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +174,7 @@ class _Described:
 
 
 def _described(row: Any, scope: AccessScope) -> _Described | None:
-    if not scope.admits(scope.tenant, access_of(row.access)):
+    if not scope.admits(TenantId(row.tenant), access_of(row.access)):
         return None
     ref = DocumentRef(
         DocumentId(row.document), scope.tenant, SourceId(row.source), row.uri, row.title
@@ -177,7 +184,7 @@ def _described(row: Any, scope: AccessScope) -> _Described | None:
 
 def _hit_of(row: Any, described: _Described, scope: AccessScope) -> RetrievedChunk:
     newer: str | None = row.newer
-    if newer is not None and not scope.admits(scope.tenant, access_of(row.newer_access)):
+    if newer is not None and not _admits_newer(row, scope):
         newer = None
     chunk = Chunk(
         id=ChunkId(row.id),
@@ -198,6 +205,10 @@ def _hit_of(row: Any, described: _Described, scope: AccessScope) -> RetrievedChu
         acl_as_of=row.acl_as_of,
         superseded_by=None if newer is None else DocumentId(newer),
     )
+
+
+def _admits_newer(row: Any, scope: AccessScope) -> bool:
+    return scope.admits(TenantId(row.newer_tenant), access_of(row.newer_access))
 
 
 @lru_cache(maxsize=4096)

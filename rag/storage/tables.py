@@ -282,7 +282,12 @@ class JobRow(Base):
             sqlite_where=PENDING,
             postgresql_where=PENDING,
         ),
-        Index("ix_jobs_state_lease_until", "state", "lease_until"),
+        Index(
+            "ix_jobs_lease_until",
+            "lease_until",
+            sqlite_where=_RUNNING,
+            postgresql_where=_RUNNING,
+        ),
     )
 
 

@@ -20,7 +20,9 @@ from tests.ingestion.platform import SOURCE, TENANT, Platform, platform_over
 
 
 async def forget_all(redis: ArqRedis) -> None:
-    await redis.execute_command("FLUSHALL")
+    async with redis.pipeline() as pipeline:
+        pipeline.flushall()  # pyright: ignore[reportUnknownMemberType] - redis has types for half
+        await pipeline.execute()
 
 
 @pytest.fixture

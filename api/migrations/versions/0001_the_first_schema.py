@@ -173,8 +173,15 @@ def upgrade() -> None:
         sqlite_where=sa.text("state IN ('queued', 'waiting')"),
         postgresql_where=sa.text("state IN ('queued', 'waiting')"),
     )
+    op.create_index(
+        "ix_jobs_lease_until",
+        "jobs",
+        ["lease_until"],
+        unique=False,
+        sqlite_where=sa.text("state = 'running'"),
+        postgresql_where=sa.text("state = 'running'"),
+    )
     op.create_index(op.f("ix_jobs_original"), "jobs", ["original"], unique=False)
-    op.create_index("ix_jobs_state_lease_until", "jobs", ["state", "lease_until"], unique=False)
     op.create_index(op.f("ix_jobs_tenant"), "jobs", ["tenant"], unique=False)
     op.create_index(
         "uq_jobs_pending",

@@ -1,5 +1,8 @@
 """PDF and pictures: pages, headings, ruled tables once, text recognised where there is none."""
 
+# pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false
+# pypdfium2 is not typed throughout
+
 import io
 import shutil
 

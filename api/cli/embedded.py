@@ -1,0 +1,131 @@
+"""The platform opened by the command line itself. Heavy to import: only what needs it does."""
+
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+from api.app import create_app
+from api.cli.client import operator_key_file
+from api.logs import JsonLines
+from api.migrations import migrate
+from api.ownership import alone
+from api.permissions import EVERY_PERMISSION
+from api.settings import Settings
+from api.wiring import open_platform
+from rag.access import Principal, PrincipalId, TenantId
+from rag.storage.database import open_database
+from rag.storage.keys import Keys
+from rag.storage.sources import Sources
+
+IN_PROCESS = "http://in-process"
+OPERATOR = PrincipalId("app:operator")
+GRACE_S = 10
+ENDING = (signal.SIGINT, signal.SIGTERM)
+
+
+def log_file(settings: Settings) -> Path:
+    """Where commands without a server log, beside the data they work on."""
+    return settings.data_dir / "commands.log"
+
+
+@asynccontextmanager
+async def open_in_process(settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
+    """A client of the application, which runs in this process while the block does."""
+    # Nobody else can call it, so nobody has to share it.
+    unlimited = settings.rate_limits.model_copy(update={"enabled": False})
+    settings = settings.model_copy(update={"rate_limits": unlimited})
+    with _logging_to(log_file(settings)):
+        async with open_platform(settings) as platform:
+            app = create_app(nullcontext(platform), settings=settings)
+            transport = httpx.ASGITransport(app=app)
+            async with (
+                app.router.lifespan_context(app),
+                httpx.AsyncClient(
+                    transport=transport, base_url=IN_PROCESS, timeout=None, trust_env=False
+                ) as http,
+            ):
+                yield http
+
+
+async def initialise(settings: Settings) -> bool:
+    """Set up what is missing; whether the operator key was. Safe to call again, and twice at once."""
+    path = operator_key_file(settings)
+    async with alone(settings.data_dir):
+        await migrate(settings.resolved_database_url)
+        async with open_database(settings.resolved_database_url) as database:
+            await Sources(database).add_tenant(TenantId(settings.tenant))
+            if path.exists():
+                return False
+            created = await Keys(database).create(
+                name="operator",
+                principal=Principal(TenantId(settings.tenant), OPERATOR),
+                permissions=frozenset(map(str, EVERY_PERMISSION)),
+            )
+        _write_secret(path, created.token)
+    return True
+
+
+async def serve_on(
+    listener: socket.socket, settings: Settings, *, serving: Callable[[], None]
+) -> None:
+    """Serve until SIGINT or SIGTERM, then end what is under way. `serving` is told when it begins."""
+    async with open_platform(settings) as platform:
+        config = uvicorn.Config(
+            create_app(nullcontext(platform), settings=settings),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+        serving()
+        with _signals_end_gently():
+            await uvicorn.Server(config).serve(sockets=[listener])
+
+
+@contextmanager
+def _signals_end_gently() -> Generator[None]:
+    """uvicorn sends itself the signal that ended it once more when it is done. That one is ignored,
+    so that everything else is closed too and the exit status is 0."""
+
+    def ignore(_signal: int, _frame: Any) -> None:
+        """A handler, and not SIG_IGN: child processes would inherit that."""
+
+    before = {each: signal.signal(each, ignore) for each in ENDING}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+@contextmanager
+def _logging_to(path: Path) -> Generator[None]:
+    """Warnings go to a file: the terminal is for the result, and for one line where it fails."""
+    handler = logging.FileHandler(path, delay=True, encoding="utf-8")
+    handler.setFormatter(JsonLines())
+    handler.setLevel(logging.WARNING)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()
+
+
+def _write_secret(path: Path, secret: str) -> None:
+    """Whole or not at all, and never readable for others."""
+    written = path.with_suffix(".new")
+    written.unlink(missing_ok=True)
+    descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secret + "\n")
+    written.replace(path)
