@@ -1,7 +1,6 @@
 """`make demo`: the sample company, ingested and asked by several people, on a scratch directory."""
 
 import asyncio
-import os
 import shutil
 import sys
 import tempfile
@@ -12,9 +11,9 @@ from typing import Any
 
 from api.cli.asking import show_outcome
 from api.cli.client import Api, ApiProblem, Asker, open_api
+from api.cli.embedded import initialise
 from api.cli.ingesting import register_folder, show_report, sync_and_wait
 from api.cli.output import fail, show
-from api.cli.serving import initialise
 from api.settings import Settings, load_settings
 from rag.errors import ConfigurationError, Error
 
@@ -120,8 +119,7 @@ async def _demo(settings: Settings) -> None:
 
 async def _ingest(api: Api, documents: Path) -> str:
     _heading("Ingesting the sample company")
-    count = sum(path.is_file() and path.name != ".access.yaml" for path in documents.rglob("*"))
-    show(f"{count} files of {len({p.suffix for p in documents.rglob('*.*')})} kinds …")
+    show(_described(documents))
     connector = await register_folder(api, "Aldermoor", {"root": str(documents)})
     started = perf_counter()
     report = await sync_and_wait(api, connector["id"], progress=sys.stderr.isatty())
@@ -155,9 +153,7 @@ def _hold(scene: Scene, outcome: dict[str, Any]) -> None:
 
 async def _edit(api: Api, connector: str, documents: Path) -> None:
     _heading("A live edit")
-    path = documents / EDITED
-    path.write_text(path.read_text().replace(BEFORE, AFTER, 1))
-    os.utime(path)
+    await asyncio.to_thread(_change, documents / EDITED)
     show(f"{EDITED}: “{BEFORE}” becomes “{AFTER}” once. Syncing …")
     await sync_and_wait(api, connector, progress=False)
     jobs = await api.call("GET", "/v1/admin/jobs", params={"connector": connector, "limit": 10})
@@ -166,6 +162,15 @@ async def _edit(api: Api, connector: str, documents: Path) -> None:
     if " 1 embedded" not in outcome:
         raise BrokenPromise("one sentence changed: one chunk should have been embedded")
     await _play(api, Scene("The answer after the edit", LEAVE.who, FITTER, LEAVE.question, AFTER))
+
+
+def _described(documents: Path) -> str:
+    files = [path for path in documents.rglob("*") if path.is_file() and path.name[0] != "."]
+    return f"{len(files)} files of {len({path.suffix for path in files})} kinds …"
+
+
+def _change(path: Path) -> None:
+    path.write_text(path.read_text().replace(BEFORE, AFTER, 1))
 
 
 def _heading(text: str) -> None:

@@ -37,6 +37,13 @@ class RetrievalSettings(Section):
     )
     dense_weight: float = Field(default=1.0, ge=0, description="Weight of the dense ranking.")
     sparse_weight: float = Field(default=1.0, ge=0, description="Weight of the BM25 ranking.")
+    translate: bool = Field(
+        default=True,
+        description="Also search passages in the other language by a glossary (English, German).",
+    )
+    translated_weight: float = Field(
+        default=1.0, ge=0, description="Weight of the ranking by translated words."
+    )
     rerank: Literal["late_interaction", "cross_encoder", "none"] = Field(
         default="late_interaction", description="What orders the fused hits once more."
     )

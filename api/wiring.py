@@ -26,6 +26,7 @@ from ingestion.pipeline import IngestPipeline
 from ingestion.retry import RetryPolicy
 from ingestion.worker import Tickets, open_redis
 from rag.adapters.extractive import ExtractiveLanguageModel
+from rag.adapters.glossary import GlossaryTranslator
 from rag.adapters.minilm import default_model_dir
 from rag.adapters.onnx_embedder import load_onnx_embedder
 from rag.adapters.openai_compatible import OpenAICompatibleModel
@@ -102,6 +103,8 @@ async def _open_parts(settings: Settings) -> AsyncGenerator[Platform]:
             passages=passages,
             reranker=await asyncio.to_thread(build_reranker, settings.retrieval, passages),
             fusion=fusion_of(settings.retrieval),
+            translator=GlossaryTranslator() if settings.retrieval.translate else None,
+            translated_weight=settings.retrieval.translated_weight,
             dense_weight=settings.retrieval.dense_weight,
             sparse_weight=settings.retrieval.sparse_weight,
             candidates=settings.retrieval.candidates,

@@ -126,6 +126,21 @@ class Reranker(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """What a query's words are called in other languages. Words, not sentences: for BM25."""
+
+    text: str
+    languages: tuple[str, ...]
+    """ISO 639-1 codes of the languages that `text` is in."""
+
+
+class Translator(Protocol):
+    def translate(self, text: str) -> Translation | None:
+        """None where no word of `text` is known."""
+        ...
+
+
 class TokenVectorStore(Protocol):
     """Where late interaction finds the token vectors that were stored when a chunk was embedded."""
 

@@ -11,8 +11,9 @@ from time import perf_counter
 from types import MappingProxyType
 
 from rag.fusion import Fusion, normalised_sum_fusion
-from rag.protocols import EmbeddedQuery, Embedder, Index, PassageStore, Reranker
+from rag.protocols import EmbeddedQuery, Embedder, Index, PassageStore, Reranker, Translator
 from rag.types import (
+    AnyOf,
     ChunkId,
     Embedding,
     IndexHit,
@@ -34,6 +35,9 @@ class HybridRetriever:
     fusion: Fusion = normalised_sum_fusion
     dense_weight: float = 1.0
     sparse_weight: float = 1.0
+    translator: Translator | None = None
+    """Lets a question find passages in another language; None searches as the question says."""
+    translated_weight: float = 1.0
     candidates: int = 50
     """How many chunks each search may bring."""
     rerank_candidates: int = 20
@@ -49,10 +53,16 @@ class HybridRetriever:
         depth = max(self.candidates, query.limit)
 
         with clock.measures("search"):
-            embedding, dense, sparse = await self._search(query, depth, clock)
+            embedding, dense, sparse, translated = await self._search(query, depth, clock)
 
         with clock.measures("fuse"):
-            fused = self.fusion([(dense, self.dense_weight), (sparse, self.sparse_weight)])
+            fused = self.fusion(
+                [
+                    (dense, self.dense_weight),
+                    (sparse, self.sparse_weight),
+                    (translated, self.translated_weight),
+                ]
+            )
 
         with clock.measures("liveness"):
             readable = await self.passages.readable([hit.chunk for hit in fused], scope=query.scope)
@@ -78,8 +88,8 @@ class HybridRetriever:
 
     async def _search(
         self, query: Query, depth: int, clock: "_Stopwatch"
-    ) -> tuple[Embedding | None, list[IndexHit], list[IndexHit]]:
-        """Both searches at once; the sparse one does not wait for the query's embedding."""
+    ) -> tuple[Embedding | None, list[IndexHit], list[IndexHit], list[IndexHit]]:
+        """All searches at once; the sparse ones do not wait for the query's embedding."""
 
         async def dense() -> tuple[Embedding | None, list[IndexHit]]:
             if query.mode is Mode.SPARSE and not (query.rerank and self.reranker):
@@ -102,11 +112,27 @@ class HybridRetriever:
                     query.text, scope=query.scope, filters=query.filters, limit=depth
                 )
 
+        async def translated() -> list[IndexHit]:
+            """By the question's words in other languages, among passages in those alone."""
+            if self.translator is None or query.mode is not Mode.HYBRID:
+                return []
+            translation = self.translator.translate(query.text)
+            if translation is None or "language" in query.filters:
+                return []
+            with clock.measures("translated"):
+                return await self.index.search_sparse(
+                    translation.text,
+                    scope=query.scope,
+                    filters={**query.filters, "language": AnyOf(translation.languages)},
+                    limit=depth,
+                )
+
         async with asyncio.TaskGroup() as group:
             dense_task = group.create_task(dense())
             sparse_task = group.create_task(sparse())
+            translated_task = group.create_task(translated())
         embedding, dense_hits = dense_task.result()
-        return embedding, dense_hits, sparse_task.result()
+        return embedding, dense_hits, sparse_task.result(), translated_task.result()
 
 
 def _candidates(

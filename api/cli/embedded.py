@@ -13,7 +13,7 @@ import httpx
 import uvicorn
 
 from api.app import create_app
-from api.cli.client import operator_key_file
+from api.cli.client import TIMEOUT, operator_key_file
 from api.logs import JsonLines
 from api.migrations import migrate
 from api.ownership import alone
@@ -49,7 +49,7 @@ async def open_in_process(settings: Settings) -> AsyncGenerator[httpx.AsyncClien
             async with (
                 app.router.lifespan_context(app),
                 httpx.AsyncClient(
-                    transport=transport, base_url=IN_PROCESS, timeout=None, trust_env=False
+                    transport=transport, base_url=IN_PROCESS, timeout=TIMEOUT, trust_env=False
                 ) as http,
             ):
                 yield http

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.client import Api, ApiProblem, open_api, path_of
+from api.cli.client import Api, open_api, path_of
 from api.cli.options import AsJson, Tenant, metadata_of, readers_of, settings_for
 from api.cli.output import note, progress_bar, show, show_json, show_table
 from api.cli.watching import changes_of
@@ -67,11 +67,12 @@ def ingest(
     settings = settings_for(tenant)
     wanted = _folder_settings(path, readers, metadata)
     root = Path(wanted["root"])
+    has_access_files = any(root.rglob(".access.yaml"))
 
     async def take_in() -> None:
         async with open_api(settings) as api:
             connector = await register_folder(api, root.name or str(root), wanted)
-            if not connector["settings"].get("readers") and not any(root.rglob(".access.yaml")):
+            if not connector["settings"].get("readers") and not has_access_files:
                 note(
                     "Nobody may read these documents: "
                     "give --readers, or put .access.yaml files beside them."

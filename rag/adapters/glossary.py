@@ -4,10 +4,11 @@ all-MiniLM-L6-v2 knows English only. This list stands in where a question and a 
 different languages; it is a setting, and another pair of languages is another list.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from rag.terms import stem
+from rag.protocols import Translation
+from rag.terms import is_german, stem, words_of
 
 Glossary = Mapping[str, frozenset[str]]
 """The stem of a word to the stems of its translations, both ways."""
@@ -61,14 +62,55 @@ brochure=Prospekt jubilee=Jubiläum anniversary=Jubiläum,Dienstjahre birthday=G
 """
 
 
-def _built(pairs: str) -> Glossary:
+def _word_pairs() -> Iterator[tuple[str, str]]:
+    for entry in _PAIRS.split():
+        english, _, german = entry.partition("=")
+        yield from ((english, word) for word in german.split(","))
+
+
+def _built() -> Glossary:
     both: dict[str, set[str]] = {}
-    for pair in pairs.split():
-        english, _, german = pair.partition("=")
-        for word in german.split(","):
-            both.setdefault(stem(english), set()).add(stem(word))
-            both.setdefault(stem(word), set()).add(stem(english))
+    for english, german in _word_pairs():
+        both.setdefault(stem(english), set()).add(stem(german))
+        both.setdefault(stem(german), set()).add(stem(english))
     return MappingProxyType({word: frozenset(others) for word, others in both.items()})
 
 
-ENGLISH_GERMAN: Glossary = _built(_PAIRS)
+ENGLISH_GERMAN: Glossary = _built()
+
+
+class GlossaryTranslator:
+    """An English question's known words in German, and a German one's in English.
+
+    A German compound gives the words it begins or ends with: `Lagergehäuse` gives `Lager`'s.
+    """
+
+    def __init__(self) -> None:
+        self._german: dict[str, list[str]] = {}
+        self._english: dict[str, list[str]] = {}
+        for english, german in _word_pairs():
+            self._german.setdefault(stem(english), []).append(german)
+            self._english.setdefault(stem(german), []).append(english)
+
+    def translate(self, text: str) -> Translation | None:
+        if is_german(text):
+            found, languages = self._from_german(text), ("en",)
+        else:
+            words = (self._german.get(stem(word), []) for word in words_of(text))
+            found, languages = [german for known in words for german in known], ("de",)
+        return Translation(" ".join(dict.fromkeys(found)), languages) if found else None
+
+    def _from_german(self, text: str) -> list[str]:
+        found: list[str] = []
+        for word in map(stem, words_of(text)):
+            if word in self._english:
+                found += self._english[word]
+                continue
+            for part, english in self._english.items():
+                if len(part) >= _PART_OF_COMPOUND and word.startswith(part) | word.endswith(part):
+                    found += english
+        return found
+
+
+_PART_OF_COMPOUND = 5
+"""Letters: shorter words stand inside others by chance."""

@@ -93,7 +93,7 @@ async def run_golden(
     cases: Sequence[GoldenCase], *, search: Search, ask: Ask, documents_uri: str
 ) -> list[GoldenResult]:
     """Search and ask every case, one at a time. `documents_uri` is the folder that was ingested."""
-    prefix = documents_uri.rstrip("/") + "/"
+    prefix = documents_uri if documents_uri.endswith("/") else documents_uri + "/"
     results: list[GoldenResult] = []
     for case in cases:
         started = perf_counter()

@@ -1,0 +1,238 @@
+"""A small world of papers for the access property: its state, a simple reference, and its writes."""
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from connectors.protocols import AccessChanged, Deleted, Upserted
+from ingestion.outcomes import AccessUpdated, Indexed, Outcome, Removed, Unchanged
+from ingestion.pipeline import IngestPipeline
+from rag.access import AccessList, AccessScope, PrincipalId, TenantId
+from rag.protocols import Index, IndexPoint
+from rag.storage.records import document_id_of
+from rag.types import ChunkId, DocumentId, Filters, IndexHit, Metadata, SourceId, Vector
+from tests.ingestion.standins import FolderInMemory
+
+TENANTS = (TenantId("north"), TenantId("south"))
+SOURCE_OF = {tenant: SourceId(f"papers-of-{tenant}") for tenant in TENANTS}
+WORDS = (
+    "amber", "birch", "cobalt", "dahlia", "ember", "fjord",
+    "garnet", "hazel", "indigo", "jasmine", "kelp", "lilac",
+)  # fmt: skip
+DEPARTMENTS = ("finance", "engineering", "legal")
+
+OF_ONE_CHUNK, OF_TWO_CHUNKS = 92, 4
+PAPERS_OF_A_TENANT = OF_ONE_CHUNK + OF_TWO_CHUNKS
+"""100 chunks: as many as one search may show, so that a search can be asked for all there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """Who may read a paper, in the reference's own words."""
+
+    clauses: tuple[frozenset[str], ...]
+    denied: frozenset[str] = frozenset()
+
+    def as_access_list(self) -> AccessList:
+        return AccessList(
+            tuple(frozenset(map(PrincipalId, clause)) for clause in self.clauses),
+            frozenset(map(PrincipalId, self.denied)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    tenant: TenantId
+    user: str
+    groups: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """A paper in one revision, for those who may read it now."""
+
+    tenant: TenantId
+    number: int
+    revision: int
+    readers: Readers
+
+    @property
+    def uri(self) -> str:
+        """The same in both tenants: only the tenant tells them apart."""
+        return f"memory:/paper-{self.number:03}"
+
+    @property
+    def id(self) -> DocumentId:
+        return document_id_of(self.tenant, SOURCE_OF[self.tenant], self.uri)
+
+    @property
+    def code(self) -> str:
+        """Stands in every sentence of this paper's revision, and nowhere else."""
+        return f"k{self.tenant[0]}{self.number:03}r{self.revision}"
+
+    @property
+    def words(self) -> tuple[str, str]:
+        first = (self.number * 7 + self.revision) % len(WORDS)
+        return WORDS[first], WORDS[(first + 1 + self.number % 5) % len(WORDS)]
+
+    @property
+    def department(self) -> str:
+        return DEPARTMENTS[self.number % len(DEPARTMENTS)]
+
+    @property
+    def text(self) -> str:
+        one, other = self.words
+        first = f"The pump {self.code} runs with {one} oil."
+        if self.number < OF_ONE_CHUNK:
+            return f"{first[:-1]} and {other} grease."
+        return f"{first}\nThe valve of {self.code} closes with {other} grease."
+
+
+# --- the reference -----------------------------------------------------------------------------
+
+
+def may_read(reader: Reader, paper: Paper) -> bool:
+    """The rule as the access decision record says it, and nothing clever."""
+    held = {"everyone", reader.user, *reader.groups}
+    if paper.tenant != reader.tenant:
+        return False
+    for identity in paper.readers.denied:
+        if identity in held:
+            return False
+    if len(paper.readers.clauses) == 0:
+        return False
+    for clause in paper.readers.clauses:
+        if not [identity for identity in clause if identity in held]:
+            return False
+    return True
+
+
+# --- the index, late ---------------------------------------------------------------------------
+
+
+class IndexThatLags:
+    """An index that, while it is behind, keeps what it is told for later and shows what it was."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._waiting: list[Callable[[], Awaitable[None]]] = []
+        self.is_behind = False
+
+    async def catch_up(self) -> None:
+        self.is_behind = False
+        for write in self._waiting:
+            await write()
+        self._waiting.clear()
+
+    async def upsert(self, points: Sequence[IndexPoint]) -> None:
+        await self._write(partial(self._index.upsert, tuple(points)))
+
+    async def describe(
+        self, tenant: TenantId, document: DocumentId, *, access: AccessList, metadata: Metadata
+    ) -> None:
+        await self._write(
+            partial(self._index.describe, tenant, document, access=access, metadata=metadata)
+        )
+
+    async def delete(self, tenant: TenantId, chunks: Collection[ChunkId]) -> None:
+        await self._write(partial(self._index.delete, tenant, frozenset(chunks)))
+
+    async def delete_document(self, tenant: TenantId, document: DocumentId) -> None:
+        await self._write(partial(self._index.delete_document, tenant, document))
+
+    async def chunk_ids(self, tenant: TenantId, document: DocumentId) -> set[ChunkId]:
+        return await self._index.chunk_ids(tenant, document)
+
+    async def search_dense(
+        self, vector: Vector, *, scope: AccessScope, filters: Filters, limit: int
+    ) -> list[IndexHit]:
+        return await self._index.search_dense(vector, scope=scope, filters=filters, limit=limit)
+
+    async def search_sparse(
+        self, text: str, *, scope: AccessScope, filters: Filters, limit: int
+    ) -> list[IndexHit]:
+        return await self._index.search_sparse(text, scope=scope, filters=filters, limit=limit)
+
+    async def count(self, tenant: TenantId) -> int:
+        return await self._index.count(tenant)
+
+    async def aclose(self) -> None:
+        await self._index.aclose()
+
+    async def _write(self, write: Callable[[], Awaitable[None]]) -> None:
+        if self.is_behind:
+            self._waiting.append(write)
+        else:
+            await write()
+
+
+# --- the world ---------------------------------------------------------------------------------
+
+PaperKey = tuple[TenantId, int]
+
+
+@dataclass(slots=True)
+class World:
+    """What the ledger holds and what the index holds of it, changed through the real pipeline."""
+
+    pipeline: IngestPipeline
+    index: IndexThatLags
+    folders: dict[TenantId, FolderInMemory] = field(
+        default_factory=lambda: {tenant: FolderInMemory(SOURCE_OF[tenant]) for tenant in TENANTS}
+    )
+    ledger: dict[PaperKey, Paper] = field(default_factory=dict[PaperKey, Paper])
+    indexed: dict[PaperKey, Paper] = field(default_factory=dict[PaperKey, Paper])
+
+    async def put(self, paper: Paper) -> None:
+        """The paper is there as it now is: new, edited, or for other readers."""
+        folder, before = self.folders[paper.tenant], self.ledger.get((paper.tenant, paper.number))
+        if before == paper:
+            return
+        metadata: Metadata = {"department": paper.department}
+        access = paper.readers.as_access_list()
+        folder.put(paper.uri, paper.text, access=access, metadata=metadata)
+        seen = folder.files[paper.uri].seen
+        if before is not None and before.revision == paper.revision:
+            change = AccessChanged(paper.uri, seen, access, metadata)
+            await self._ingest(paper.tenant, change, AccessUpdated, Unchanged)
+        else:
+            change = Upserted(paper.uri, seen)
+            await self._ingest(paper.tenant, change, Indexed, AccessUpdated, Unchanged)
+        self.ledger[paper.tenant, paper.number] = paper
+        self._index_follows()
+
+    async def remove(self, paper: Paper) -> None:
+        self.folders[paper.tenant].files.pop(paper.uri, None)
+        await self._ingest(paper.tenant, Deleted(paper.uri), Removed)
+        self.ledger.pop((paper.tenant, paper.number), None)
+        self._index_follows()
+
+    async def index_catches_up(self) -> None:
+        await self.index.catch_up()
+        self._index_follows()
+
+    def opens(self, paper: Paper, reader: Reader) -> bool:
+        """Whether the paper may be read: what the ledger says counts, whatever the index says."""
+        now = self.ledger.get((paper.tenant, paper.number))
+        return now is not None and may_read(reader, now)
+
+    def finds(self, paper: Paper, reader: Reader) -> bool:
+        """Whether a search can come upon the paper: an index that is behind may not show it yet."""
+        key = paper.tenant, paper.number
+        now, indexed = self.ledger.get(key), self.indexed.get(key)
+        if now is None or indexed is None or now.revision != indexed.revision:
+            return False
+        return may_read(reader, now) and may_read(reader, indexed)
+
+    async def _ingest(
+        self,
+        tenant: TenantId,
+        change: AccessChanged | Upserted | Deleted,
+        *expected: type[Outcome],
+    ) -> None:
+        outcome = await self.pipeline.ingest(change, self.folders[tenant], tenant=tenant)
+        assert isinstance(outcome, expected), outcome
+
+    def _index_follows(self) -> None:
+        if not self.index.is_behind:
+            self.indexed = dict(self.ledger)

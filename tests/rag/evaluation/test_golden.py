@@ -1,0 +1,101 @@
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from rag.errors import ConfigurationError
+from rag.evaluation.golden import GoldenCase, read_golden, report_of, run_golden
+from rag.types import Answer, Citation, Refusal, RefusalReason, RetrievedChunk, Span
+from tests.values import hit
+
+ANSWERABLE = {
+    "id": "a",
+    "question": "How much leave?",
+    "as": "user:1",
+    "groups": ["group:hr"],
+    "kind": "single_fact",
+    "expected_documents": ["leave.md"],
+    "answer_contains": ["30  days"],
+}
+FORBIDDEN = {
+    "id": "f",
+    "question": "What does Ada earn?",
+    "as": "user:2",
+    "groups": [],
+    "kind": "forbidden",
+    "expected_documents": [],
+    "forbidden_documents": ["pay.md"],
+    "refusal": "no_evidence",
+}
+NO = Refusal(RefusalReason.NO_EVIDENCE, "nothing")
+
+
+def golden_folder(folder: Path, *rows: object) -> Path:
+    (folder / "questions.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return folder
+
+
+def answer(text: str, document: str) -> Answer:
+    chunk = hit(text, document=document).chunk
+    citation = Citation(number=1, chunk=chunk, quote=text, span=Span(0, len(text)), verified=True)
+    return Answer(text=text, citations=(citation,), confidence=1.0, model="m", prompt="p")
+
+
+async def report(
+    folder: Path, found: Sequence[RetrievedChunk], outcomes: dict[str, Answer | Refusal]
+) -> dict[str, object]:
+    async def search(_: GoldenCase) -> Sequence[RetrievedChunk]:
+        return found
+
+    async def ask(case: GoldenCase) -> Answer | Refusal:
+        return outcomes[case.id]
+
+    results = await run_golden(
+        read_golden(folder), search=search, ask=ask, documents_uri="file:///"
+    )
+    return report_of(results)
+
+
+async def test_right_answers_and_due_refusals_score_one(tmp_path: Path) -> None:
+    folder = golden_folder(tmp_path, ANSWERABLE, FORBIDDEN)
+    outcomes = {"a": answer("You get 30 days.", "leave.md"), "f": NO}
+    figures = await report(folder, [hit("30 days", document="leave.md")], outcomes)
+    ones = ("recall@10", "answer_accuracy", "refusal_precision", "refusal_recall")
+    assert [figures[name] for name in ones] == [1.0, 1.0, 1.0, 1.0]
+    assert (figures["citation_precision"], figures["forbidden_leaks"]) == (1.0, 0)
+    assert figures["wrong"] == []
+
+
+async def test_a_forbidden_document_that_is_cited_or_found_is_a_leak(tmp_path: Path) -> None:
+    folder = golden_folder(tmp_path, FORBIDDEN)
+    by_citation = await report(folder, [], {"f": answer("Ada earns much.", "pay.md")})
+    by_search = await report(folder, [hit("pay", document="pay.md")], {"f": NO})
+    assert (by_citation["forbidden_leaks"], by_search["forbidden_leaks"]) == (1, 1)
+    assert by_citation["refusal_recall"] == 0.0
+
+
+async def test_a_refusal_of_an_answerable_question_costs_precision(tmp_path: Path) -> None:
+    folder = golden_folder(tmp_path, ANSWERABLE, FORBIDDEN)
+    figures = await report(folder, [], {"a": NO, "f": NO})
+    assert (figures["refusal_precision"], figures["refusal_recall"]) == (0.5, 1.0)
+    assert figures["wrong"] == ["a"]
+
+
+async def test_a_citation_of_another_document_is_wrong_unless_it_is_as_good(tmp_path: Path) -> None:
+    outcome = {"a": answer("You get 30 days.", "twin.md")}
+    strict = await report(golden_folder(tmp_path, ANSWERABLE), [], outcome)
+    row = {**ANSWERABLE, "alternative_documents": ["twin.md"]}
+    lenient = await report(golden_folder(tmp_path, row), [], outcome)
+    assert (strict["citation_precision"], lenient["citation_precision"]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("row", [{}, {**ANSWERABLE, "refusal": "no_evidence"}, [], "x"])
+def test_a_wrong_case_is_named_by_its_line(tmp_path: Path, row: object) -> None:
+    with pytest.raises(ConfigurationError, match="line 2"):
+        read_golden(golden_folder(tmp_path, ANSWERABLE, row))
+
+
+def test_a_folder_without_questions_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"questions\.jsonl"):
+        read_golden(tmp_path)
