@@ -58,7 +58,7 @@ class RetrievalSettings(Section):
         default=300, gt=0, description="Time a rerank may take; the rest keep their fused order."
     )
     rerank_weight: float = Field(
-        default=0.5, ge=0, le=1, description="Share of the reranker's score beside the fused one."
+        default=0.4, ge=0, le=1, description="Share of the reranker's score beside the fused one."
     )
 
     @model_validator(mode="after")
@@ -251,6 +251,16 @@ class Settings(BaseSettings):
     rate_limits: RateLimitSettings = Field(default_factory=RateLimitSettings)
     oidc: OidcSettings = Field(default_factory=OidcSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+
+    @model_validator(mode="after")
+    def _late_interaction_has_its_token_vectors(self) -> Self:
+        gives_tokens = self.embedder.kind == "minilm" and self.embedder.token_dimensions is not None
+        if self.retrieval.rerank == "late_interaction" and not gives_tokens:
+            raise ValueError(
+                "retrieval.rerank = late_interaction needs token vectors, which only"
+                " embedder.kind = minilm with token_dimensions gives; set cross_encoder or none"
+            )
+        return self
 
     @property
     def resolved_database_url(self) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import socket
 import time
 from collections.abc import Generator
@@ -66,10 +67,13 @@ def serve(
     Other commands on the same data directory go through this server while it runs.
     """
     settings = load_settings()
-    with _listening(
-        settings.server.host if host is None else host,
-        settings.server.port if port is None else port,
-    ) as listener:
+    with (
+        _ends_on_signals(),
+        _listening(
+            settings.server.host if host is None else host,
+            settings.server.port if port is None else port,
+        ) as listener,
+    ):
         url = _url_of(listener)
         if settings.qdrant_url is not None:
             _serve(listener, settings, url, as_json=as_json)
@@ -125,6 +129,22 @@ def worker(
 
 
 @contextmanager
+def _ends_on_signals() -> Generator[None]:
+    """SIGTERM ends the block as Ctrl-C does, and both are a proper end, also before it serves."""
+
+    def interrupt(_signal: int, _frame: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        note("Stopped.")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
 def _owning(settings: Settings) -> Generator[None]:
     """Own the data directory; a command that has it open is waited for.
 
@@ -150,7 +170,8 @@ def _listening(host: str, port: int) -> Generator[socket.socket]:
     try:
         listener = socket.create_server((host, port), family=family)
     except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "no such host"
+        known = isinstance(error, OSError) and error.errno is not None and error.errno > 0
+        reason = os.strerror(error.errno) if known else "no such address"
         raise ConfigurationError(f"cannot listen on {host}:{port}: {reason}") from error
     with listener:
         yield listener

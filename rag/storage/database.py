@@ -5,11 +5,11 @@ SQLite (WAL) has one writer at a time: writers of this process queue at a lock a
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 from sqlalchemy import (
@@ -49,6 +49,7 @@ _DRIVERS = {
 }
 _OUR_OWN_FAULT = (IntegrityError, ProgrammingError, DataError)
 _WRITES = "rag_writes"
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,19 @@ class Database:
                 return (await connection.execute(query, parameters)).all()
         with _translated():
             return await asyncio.to_thread(_all_rows, self.threaded, query, parameters)
+
+    async def write(self, work: Callable[[Connection], _T]) -> _T:
+        """What `work` returns, after the transaction it ran in: committed, or undone if it raised.
+
+        `work` only talks to its connection; on SQLite it runs in a thread, all in one go, so that
+        the next writer need not wait for this one's turns at the event loop.
+        """
+        if self.threaded is None:
+            async with self.writing() as connection:
+                return await connection.run_sync(work)
+        with _translated():
+            async with self.turn:
+                return await asyncio.to_thread(_in_transaction, self.threaded, work)
 
     @asynccontextmanager
     async def writing(self) -> AsyncGenerator[AsyncConnection]:
@@ -188,7 +202,15 @@ def _open_sqlite(address: URL, pool_size: int) -> Database:
     event.listen(engine.sync_engine, "connect", set_up)
     event.listen(engine.sync_engine, "begin", begin)
     event.listen(threaded, "connect", set_up)
+    event.listen(threaded, "begin", begin)
     return Database(engine, "sqlite", asyncio.Lock(), threaded)
+
+
+def _in_transaction(engine: Engine, work: Callable[[Connection], _T]) -> _T:
+    with engine.connect() as connection:
+        connection.execution_options(**{_WRITES: True})
+        with connection.begin():
+            return work(connection)
 
 
 def _all_rows(

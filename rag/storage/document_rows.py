@@ -4,8 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Select, delete, insert, select, text, update
 
 from rag.access import AccessList, TenantId
 from rag.errors import TransientError
@@ -200,8 +199,8 @@ VALUES_OF_DELETED: dict[str, Any] = {
 stays, for whoever removes the bytes."""
 
 
-async def write_document(
-    connection: AsyncConnection, document: DocumentId, generation: int, values: dict[str, Any]
+def write_document(
+    connection: Connection, document: DocumentId, generation: int, values: dict[str, Any]
 ) -> None:
     """Raises `Overtaken` unless the document is still of `generation`."""
     statement = (
@@ -209,16 +208,12 @@ async def write_document(
         .where(DocumentRow.id == document, DocumentRow.generation == generation)
         .values(generation=generation, **values)
     )
-    if (await connection.execute(statement)).rowcount == 0:
+    if connection.execute(statement).rowcount == 0:
         raise Overtaken("another ingest of this document came first")
 
 
-async def replace_readers(
-    connection: AsyncConnection, document: DocumentId, access: AccessList
-) -> None:
-    await connection.execute(
-        delete(DocumentReaderRow).where(DocumentReaderRow.document == document)
-    )
+def replace_readers(connection: Connection, document: DocumentId, access: AccessList) -> None:
+    connection.execute(delete(DocumentReaderRow).where(DocumentReaderRow.document == document))
     clauses = [*enumerate(access.clauses), (DENIED, access.denied)]
     rows = [
         {"document": document, "clause": number, "principal": principal}
@@ -226,46 +221,50 @@ async def replace_readers(
         for principal in sorted(clause)
     ]
     if rows:
-        await connection.execute(insert(DocumentReaderRow), rows)
+        connection.execute(insert(DocumentReaderRow), rows)
 
 
-async def note_fields(
-    connection: AsyncConnection, database: Database, tenant: TenantId, metadata: Metadata
+def note_fields(
+    connection: Connection, database: Database, tenant: TenantId, metadata: Metadata
 ) -> None:
     # In one order everywhere, so that two documents cannot wait on each other.
     rows = [{"tenant": tenant, "name": name} for name in sorted(metadata)]
     if rows:
         statement = insert_into(database, MetadataFieldRow).on_conflict_do_nothing()
-        await connection.execute(statement, rows)
+        connection.execute(statement, rows)
 
 
-async def lock_original(connection: AsyncConnection, database: Database, digest: Digest) -> None:
+def lock_original(connection: Connection, database: Database, digest: Digest) -> None:
     """Nobody else decides about these bytes until the transaction ends.
 
     SQLite has one writer at a time as it is.
     """
     if database.dialect == "postgresql":
         statement = text("SELECT pg_advisory_xact_lock(hashtextextended(:digest, 0))")
-        await connection.execute(statement, {"digest": digest})
+        connection.execute(statement, {"digest": digest})
 
 
 # --- chunks ------------------------------------------------------------------------------------
 
 
-async def held_chunks(connection: AsyncConnection, document: DocumentId) -> set[ChunkId]:
-    rows = await connection.execute(select(ChunkRow.id).where(ChunkRow.document == document))
-    return {ChunkId(row.id) for row in rows}
+def chunk_ids_of(document: DocumentId) -> Select[str]:
+    """Chunks of any version."""
+    return select(ChunkRow.id).where(ChunkRow.document == document)
 
 
-async def delete_chunks(connection: AsyncConnection, chunks: Collection[ChunkId]) -> None:
+def held_chunks(connection: Connection, document: DocumentId) -> set[ChunkId]:
+    return {ChunkId(row.id) for row in connection.execute(chunk_ids_of(document))}
+
+
+def delete_chunks(connection: Connection, chunks: Collection[ChunkId]) -> None:
     ordered = sorted(chunks)
     for start in range(0, len(ordered), _AT_ONCE):
         some = ordered[start : start + _AT_ONCE]
-        await connection.execute(delete(ChunkRow).where(ChunkRow.id.in_(some)))
+        connection.execute(delete(ChunkRow).where(ChunkRow.id.in_(some)))
 
 
-async def write_chunks(
-    connection: AsyncConnection,
+def write_chunks(
+    connection: Connection,
     database: Database,
     chunks: Sequence[Chunk],
     *,
@@ -285,11 +284,11 @@ async def write_chunks(
             index_elements=["id"], set_={name: new.excluded[name] for name in changing}
         )
     )
-    await connection.execute(statement, rows)
+    connection.execute(statement, rows)
 
 
-async def write_token_vectors(
-    connection: AsyncConnection, database: Database, chunks: Sequence[NewChunk]
+def write_token_vectors(
+    connection: Connection, database: Database, chunks: Sequence[NewChunk]
 ) -> None:
     rows = [
         _row_of_tokens(each.chunk.id, each.tokens) for each in chunks if each.tokens is not None
@@ -301,7 +300,7 @@ async def write_token_vectors(
         index_elements=["chunk"],
         set_={name: new.excluded[name] for name in ("dimensions", "vectors")},
     )
-    await connection.execute(statement, rows)
+    connection.execute(statement, rows)
 
 
 def _row_of_chunk(chunk: Chunk) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy import Connection, delete, exists, func, select, update
 
 from rag.access import AccessList, AccessScope, TenantId
 from rag.errors import NotFound
@@ -19,6 +19,7 @@ from rag.storage.document_rows import (
     COLUMNS,
     VALUES_OF_DELETED,
     Overtaken,
+    chunk_ids_of,
     delete_chunks,
     document_of,
     held_chunks,
@@ -70,9 +71,8 @@ class Documents:
 
     async def find(self, tenant: TenantId, document: DocumentId) -> StoredDocument | None:
         statement = select(*COLUMNS).where(DocumentRow.id == document, DocumentRow.tenant == tenant)
-        async with self.database.reading() as connection:
-            row = (await connection.execute(statement)).one_or_none()
-        return None if row is None else document_of(row)
+        rows = await self.database.rows(statement)
+        return document_of(rows[0]) if rows else None
 
     async def listed(
         self,
@@ -97,8 +97,7 @@ class Documents:
             statement = statement.where(DocumentRow.source == source)
         if after is not None:
             statement = statement.where(DocumentRow.id > after)
-        async with self.database.reading() as connection:
-            return [document_of(row) for row in await connection.execute(statement)]
+        return [document_of(row) for row in await self.database.rows(statement)]
 
     async def snapshot(self, tenant: TenantId, source: SourceId) -> Mapping[str, SeenAs]:
         """URI to what was last taken in of it: alive documents, and those that cannot be read."""
@@ -109,9 +108,8 @@ class Documents:
             DocumentRow.source == source,
             DocumentRow.state.in_((DocumentState.ACTIVE.value, DocumentState.FAILED.value)),
         )
-        async with self.database.reading() as connection:
-            rows = await connection.execute(statement)
-            return {row.uri: SeenAs(row.revision, row.access_fingerprint) for row in rows}
+        rows = await self.database.rows(statement)
+        return {row.uri: SeenAs(row.revision, row.access_fingerprint) for row in rows}
 
     async def unsettled(self, tenant: TenantId, source: SourceId) -> list[str]:
         """URIs of documents whose index entries may be off and that no job is about to mend."""
@@ -122,13 +120,12 @@ class Documents:
             DocumentRow.settled.is_(False),
             ~job,
         )
-        async with self.database.reading() as connection:
-            return [row.uri for row in await connection.execute(statement)]
+        return [row.uri for row in await self.database.rows(statement)]
 
     async def held(self, document: DocumentId) -> set[ChunkId]:
         """Chunks that the ledger holds of any version: the index holds each of them too."""
-        async with self.database.reading() as connection:
-            return await held_chunks(connection, document)
+        rows = await self.database.rows(chunk_ids_of(document))
+        return {ChunkId(row.id) for row in rows}
 
     async def chunks(self, tenant: TenantId, document: DocumentId) -> list[ChunkId]:
         """The chunks of the current version in their order."""
@@ -141,8 +138,7 @@ class Documents:
             .where(DocumentRow.id == document, DocumentRow.tenant == tenant)
             .order_by(ChunkRow.ordinal)
         )
-        async with self.database.reading() as connection:
-            return [ChunkId(row.id) for row in await connection.execute(statement)]
+        return [ChunkId(row.id) for row in await self.database.rows(statement)]
 
     # --- reads for people ---------------------------------------------------------------------------
 
@@ -160,18 +156,19 @@ class Documents:
         newer = select(DocumentRow.id, DocumentRow.access).where(
             DocumentRow.supersedes == document, DocumentRow.tenant == scope.tenant, alive
         )
-        async with self.database.reading() as connection:
-            row = (await connection.execute(one)).one_or_none()
-            if row is None:
-                raise NotFound("there is no such document")
-            found = document_of(row)
-            if not scope.admits(found.ref.tenant, found.access) or found.version is None:
-                raise NotFound("there is no such document")
-            replaced_by = [
-                DocumentId(each.id)
-                for each in await connection.execute(newer)
-                if scope.admits(scope.tenant, access_of_json(each.access))
-            ]
+        rows = await self.database.rows(one)
+        found = document_of(rows[0]) if rows else None
+        if (
+            found is None
+            or found.version is None
+            or not scope.admits(found.ref.tenant, found.access)
+        ):
+            raise NotFound("there is no such document")
+        replaced_by = [
+            DocumentId(row.id)
+            for row in await self.database.rows(newer)
+            if scope.admits(scope.tenant, access_of_json(row.access))
+        ]
         return ReadableDocument(
             ref=found.ref,
             version=found.version,
@@ -180,7 +177,7 @@ class Documents:
             original=found.original,
             media_type=found.media_type,
             size=found.size,
-            chunks=row.chunks,
+            chunks=rows[0].chunks,
             superseded_by=min(replaced_by, default=None),
             indexed_at=found.indexed_at,
         )
@@ -202,11 +199,14 @@ class Documents:
         )
         again = {name: value for name, value in fresh.items() if name != "generation"}
         was_deleted = DocumentRow.state == DocumentState.DELETED.value
-        async with self.database.writing() as connection:
-            settled = (await connection.execute(before)).scalar_one_or_none()
-            await connection.execute(statement, fresh)
-            await connection.execute(update(DocumentRow).where(this, was_deleted).values(**again))
-            begun = document_of((await connection.execute(select(*COLUMNS).where(this))).one())
+
+        def work(connection: Connection) -> tuple[bool | None, StoredDocument]:
+            settled = connection.execute(before).scalar_one_or_none()
+            connection.execute(statement, fresh)
+            connection.execute(update(DocumentRow).where(this, was_deleted).values(**again))
+            return settled, document_of(connection.execute(select(*COLUMNS).where(this)).one())
+
+        settled, begun = await self.database.write(work)
         # Of a document that was never here, the index holds nothing either.
         return replace(begun, settled=True if settled is None else settled)
 
@@ -240,22 +240,26 @@ class Documents:
             values["access_fingerprint"] = access_fingerprint
         if revision is not None:
             values |= {"revision": revision, "error_class": None, "error": None}
-        async with self.database.writing() as connection:
-            await write_document(connection, document, generation, values)
-            await replace_readers(connection, document, access)
+
+        def work(connection: Connection) -> None:
+            write_document(connection, document, generation, values)
+            replace_readers(connection, document, access)
             if metadata is not None:
-                await note_fields(connection, self.database, tenant, metadata)
+                note_fields(connection, self.database, tenant, metadata)
+
+        await self.database.write(work)
 
     async def stage(self, chunks: Sequence[NewChunk], *, generation: int) -> None:
         """Hold chunks of a version that is still being embedded; no reader sees them."""
         if not chunks:
             return
-        async with self.database.writing() as connection:
-            await write_document(connection, chunks[0].chunk.document.id, generation, {})
-            await write_chunks(
-                connection, self.database, [each.chunk for each in chunks], only_new=True
-            )
-            await write_token_vectors(connection, self.database, chunks)
+
+        def work(connection: Connection) -> None:
+            write_document(connection, chunks[0].chunk.document.id, generation, {})
+            write_chunks(connection, self.database, [each.chunk for each in chunks], only_new=True)
+            write_token_vectors(connection, self.database, chunks)
+
+        await self.database.write(work)
 
     async def switch(
         self,
@@ -271,22 +275,28 @@ class Documents:
         """
         document = new.ref.id
         values = values_of_version(new, self.clock())
-        async with self.database.writing() as connection:
-            await lock_original(connection, self.database, new.original)
-            await write_document(connection, document, generation, values)
-            before = await held_chunks(connection, document)
+
+        def work(connection: Connection) -> set[ChunkId]:
+            lock_original(connection, self.database, new.original)
+            write_document(connection, document, generation, values)
+            before = held_chunks(connection, document)
             gone = before - {chunk.id for chunk in chunks}
-            await delete_chunks(connection, gone)
-            await write_chunks(connection, self.database, chunks)
-            await write_token_vectors(connection, self.database, fresh)
-            await replace_readers(connection, document, new.access)
-            await note_fields(connection, self.database, new.ref.tenant, new.metadata)
-        return gone
+            delete_chunks(connection, gone)
+            write_chunks(connection, self.database, chunks)
+            write_token_vectors(connection, self.database, fresh)
+            replace_readers(connection, document, new.access)
+            note_fields(connection, self.database, new.ref.tenant, new.metadata)
+            return gone
+
+        return await self.database.write(work)
 
     async def settle(self, document: DocumentId, *, generation: int) -> None:
         """The index now holds what the ledger holds, and no more."""
-        async with self.database.writing() as connection:
-            await write_document(connection, document, generation, {"settled": True})
+
+        def work(connection: Connection) -> None:
+            write_document(connection, document, generation, {"settled": True})
+
+        await self.database.write(work)
 
     async def fail(
         self,
@@ -304,13 +314,16 @@ class Documents:
             "error": str(error) or type(error).__name__,
             "updated_at": self.clock(),
         }
-        async with self.database.writing() as connection:
-            await write_document(connection, document, generation, values)
-            await connection.execute(
+
+        def work(connection: Connection) -> None:
+            write_document(connection, document, generation, values)
+            connection.execute(
                 update(DocumentRow)
                 .where(DocumentRow.id == document, DocumentRow.version.is_(None))
                 .values(state=DocumentState.FAILED.value)
             )
+
+        await self.database.write(work)
 
     async def tombstone(self, tenant: TenantId, document: DocumentId) -> StoredDocument | None:
         """Show the document to nobody from now on; as it was before, or None if it never was."""
@@ -318,28 +331,30 @@ class Documents:
         if known is None:
             return None
         this = DocumentRow.id == document
-        async with self.database.writing() as connection:
+
+        def work(connection: Connection) -> StoredDocument:
             values = VALUES_OF_DELETED | {"updated_at": self.clock()}
-            await connection.execute(update(DocumentRow).where(this).values(**values))
-            await connection.execute(delete(ChunkRow).where(ChunkRow.document == document))
-            await connection.execute(
+            connection.execute(update(DocumentRow).where(this).values(**values))
+            connection.execute(delete(ChunkRow).where(ChunkRow.document == document))
+            connection.execute(
                 delete(DocumentReaderRow).where(DocumentReaderRow.document == document)
             )
             generation = select(DocumentRow.generation).where(this)
-            return replace(known, generation=(await connection.execute(generation)).scalar_one())
+            return replace(known, generation=connection.execute(generation).scalar_one())
+
+        return await self.database.write(work)
 
     async def strays(self, digests: Sequence[Digest]) -> list[Digest]:
         """Those of `digests` that no document and no job seems to need; `unreferenced` is sure."""
         needed: set[str] = set()
-        async with self.database.reading() as connection:
-            for start in range(0, len(digests), _LOOKED_UP_AT_ONCE):
-                some = digests[start : start + _LOOKED_UP_AT_ONCE]
-                for column, in_use in (
-                    (DocumentRow.original, _IS_NOT_DELETED),
-                    (JobRow.original, _JOB_MAY_RUN),
-                ):
-                    rows = await connection.execute(select(column).where(column.in_(some), in_use))
-                    needed.update(filter(None, (row[0] for row in rows)))
+        for start in range(0, len(digests), _LOOKED_UP_AT_ONCE):
+            some = digests[start : start + _LOOKED_UP_AT_ONCE]
+            for column, in_use in (
+                (DocumentRow.original, _IS_NOT_DELETED),
+                (JobRow.original, _JOB_MAY_RUN),
+            ):
+                rows = await self.database.rows(select(column).where(column.in_(some), in_use))
+                needed.update(filter(None, (row[0] for row in rows)))
         return [digest for digest in digests if digest not in needed]
 
     @asynccontextmanager
@@ -348,5 +363,5 @@ class Documents:
         by_document = exists().where(DocumentRow.original == digest, _IS_NOT_DELETED)
         by_job = exists().where(JobRow.original == digest, _JOB_MAY_RUN)
         async with self.database.writing() as connection:
-            await lock_original(connection, self.database, digest)
+            await connection.run_sync(lock_original, self.database, digest)
             yield not (await connection.execute(select(by_document | by_job))).scalar_one()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, tuple_, update
 
 from rag.access import TenantId
 from rag.protocols import Embedder
@@ -40,26 +40,12 @@ class EmbeddingCache:
         found: dict[str, Embedding] = {}
         stale: list[str] = []
         fresh_from = self.clock() - _USED_PRECISION
-        async with self.database.reading() as connection:
-            for start in range(0, len(fingerprints), _LOOKED_UP_AT_ONCE):
-                some = fingerprints[start : start + _LOOKED_UP_AT_ONCE]
-                for row in await connection.execute(
-                    select(
-                        CachedEmbeddingRow.fingerprint,
-                        CachedEmbeddingRow.vector,
-                        CachedEmbeddingRow.token_dimensions,
-                        CachedEmbeddingRow.tokens,
-                        CachedEmbeddingRow.used_at,
-                    ).where(
-                        CachedEmbeddingRow.tenant == tenant,
-                        CachedEmbeddingRow.fingerprint.in_(some),
-                    )
-                ):
-                    found[row.fingerprint] = _embedding_of(
-                        row.vector, row.token_dimensions, row.tokens
-                    )
-                    if row.used_at < fresh_from:
-                        stale.append(row.fingerprint)
+        for start in range(0, len(fingerprints), _LOOKED_UP_AT_ONCE):
+            some = fingerprints[start : start + _LOOKED_UP_AT_ONCE]
+            for row in await self.database.rows(_FOUND, {"tenant": tenant, "some": some}):
+                found[row.fingerprint] = _embedding_of(row.vector, row.token_dimensions, row.tokens)
+                if row.used_at < fresh_from:
+                    stale.append(row.fingerprint)
         if stale:
             await self._touch(tenant, stale)
         return found
@@ -80,9 +66,8 @@ class EmbeddingCache:
             for fingerprint, embedding in sorted(embeddings.items())
             for tokens in (embedding.tokens,)
         ]
-        async with self.database.writing() as connection:
-            statement = insert_into(self.database, CachedEmbeddingRow).on_conflict_do_nothing()
-            await connection.execute(statement, rows)
+        statement = insert_into(self.database, CachedEmbeddingRow).on_conflict_do_nothing()
+        await self.database.write(lambda connection: connection.execute(statement, rows))
         self._since_trim[0] += len(rows)
         if self._since_trim[0] * 10 > self.max_entries:
             self._since_trim[0] = 0
@@ -90,41 +75,41 @@ class EmbeddingCache:
 
     async def trim(self) -> int:
         """Forget what is over the bound; the number of entries forgotten."""
-        async with self.database.reading() as connection:
-            held = (
-                await connection.execute(select(func.count(CachedEmbeddingRow.tenant)))
-            ).scalar_one()
-        if held <= self.max_entries:
+        [row] = await self.database.rows(select(func.count(CachedEmbeddingRow.tenant)))
+        excess = row[0] - self.max_entries
+        if excess <= 0:
             return 0
+        key = tuple_(CachedEmbeddingRow.fingerprint, CachedEmbeddingRow.tenant)
         oldest = (
             select(CachedEmbeddingRow.fingerprint, CachedEmbeddingRow.tenant)
             .order_by(CachedEmbeddingRow.used_at)
-            .limit(held - self.max_entries)
+            .limit(excess)
         )
-        async with self.database.writing() as connection:
-            rows = [
-                {"gone": row.fingerprint, "of": row.tenant}
-                for row in await connection.execute(oldest)
-            ]
-            for row in rows:
-                await connection.execute(
-                    delete(CachedEmbeddingRow).where(
-                        CachedEmbeddingRow.fingerprint == row["gone"],
-                        CachedEmbeddingRow.tenant == row["of"],
-                    )
-                )
-        return len(rows)
+        statement = delete(CachedEmbeddingRow).where(key.in_(oldest))
+        return await self.database.write(lambda connection: connection.execute(statement).rowcount)
 
     async def _touch(self, tenant: TenantId, fingerprints: Sequence[str]) -> None:
-        async with self.database.writing() as connection:
-            await connection.execute(
-                update(CachedEmbeddingRow)
-                .where(
-                    CachedEmbeddingRow.tenant == tenant,
-                    CachedEmbeddingRow.fingerprint.in_(fingerprints),
-                )
-                .values(used_at=self.clock())
+        statement = (
+            update(CachedEmbeddingRow)
+            .where(
+                CachedEmbeddingRow.tenant == tenant,
+                CachedEmbeddingRow.fingerprint.in_(fingerprints),
             )
+            .values(used_at=self.clock())
+        )
+        await self.database.write(lambda connection: connection.execute(statement))
+
+
+_FOUND = select(
+    CachedEmbeddingRow.fingerprint,
+    CachedEmbeddingRow.vector,
+    CachedEmbeddingRow.token_dimensions,
+    CachedEmbeddingRow.tokens,
+    CachedEmbeddingRow.used_at,
+).where(
+    CachedEmbeddingRow.tenant == bindparam("tenant"),
+    CachedEmbeddingRow.fingerprint.in_(bindparam("some", expanding=True)),
+)
 
 
 @dataclass(frozen=True, slots=True)

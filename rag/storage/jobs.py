@@ -11,8 +11,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, delete, exists, func, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import aliased
 
 from rag.access import TenantId
@@ -41,6 +51,7 @@ class Failure:
     reason: str
 
 
+_NO_LEASE: dict[str, Any] = {"lease_owner": None, "lease_until": None}
 _LOST = Failure("WorkerLost", "the worker that ran it was lost")
 
 
@@ -82,8 +93,9 @@ class Jobs:
         ).returning(JobRow.id, JobRow.source, JobRow.subject, JobRow.attempts)
         # In one order everywhere, so that two who enqueue the same jobs cannot wait on each other.
         ordered = [rows[key] for key in sorted(rows)]
-        async with self.database.writing() as connection:
-            queued = (await connection.execute(statement, ordered)).all()
+        queued = await self.database.write(
+            lambda connection: connection.execute(statement, ordered).all()
+        )
         await self.announce([(JobId(row.id), row.attempts) for row in queued])
         ids = {(row.source, row.subject): JobId(row.id) for row in queued}
         return [ids[job.source, job.subject] for job in jobs]
@@ -157,8 +169,7 @@ class Jobs:
         lost = JobRow.state == JobState.RUNNING.value
         if not all_leases:
             lost = and_(lost, JobRow.lease_until < self.clock())
-        async with self.database.reading() as connection:
-            rows = (await connection.execute(select(*_COLUMNS).where(lost))).all()
+        rows = await self.database.rows(select(*_COLUMNS).where(lost))
         for job in map(_job_of, rows):
             if job.attempts >= job.max_attempts:
                 await self._over(job, JobState.DEAD, **_values_of(_LOST))
@@ -176,15 +187,14 @@ class Jobs:
             .order_by(JobRow.priority, JobRow.created_at)
             .limit(limit)
         )
-        async with self.database.reading() as connection:
-            rows = await connection.execute(statement)
-            return [(JobId(row.id), row.attempts) for row in rows]
+        rows = await self.database.rows(statement)
+        return [(JobId(row.id), row.attempts) for row in rows]
 
     async def next_due(self) -> datetime | None:
         """When the first of the jobs that wait may be begun; in the past if it may be now."""
         statement = select(func.min(JobRow.not_before)).where(PENDING, _free())
-        async with self.database.reading() as connection:
-            return (await connection.execute(statement)).scalar_one()
+        [row] = await self.database.rows(statement)
+        return row[0]
 
     async def prune(self, *, before: datetime) -> int:
         """Forget jobs that were over before then, except those of a source's last sync."""
@@ -194,19 +204,17 @@ class Jobs:
             JobRow.finished_at < before,
             or_(JobRow.batch.is_(None), JobRow.batch.not_in(current)),
         )
-        async with self.database.writing() as connection:
-            return (await connection.execute(statement)).rowcount
+        return await self.database.write(lambda connection: connection.execute(statement).rowcount)
 
     # --- whoever looks --------------------------------------------------------------------------
 
     async def get(self, tenant: TenantId, job: JobId) -> Job:
         """Raises `NotFound`."""
         statement = select(*_COLUMNS).where(JobRow.id == job, JobRow.tenant == tenant)
-        async with self.database.reading() as connection:
-            row = (await connection.execute(statement)).one_or_none()
-        if row is None:
+        rows = await self.database.rows(statement)
+        if not rows:
             raise NotFound("there is no such job")
-        return _job_of(row)
+        return _job_of(rows[0])
 
     async def listed(
         self,
@@ -229,15 +237,13 @@ class Jobs:
             statement = statement.where(JobRow.state == state.value)
         if source is not None:
             statement = statement.where(JobRow.source == source)
-        async with self.database.reading() as connection:
-            return [_job_of(row) for row in await connection.execute(statement)]
+        return [_job_of(row) for row in await self.database.rows(statement)]
 
     async def counts(self, tenant: TenantId | None = None) -> dict[JobState, int]:
         statement = select(JobRow.state, func.count()).group_by(JobRow.state)
         if tenant is not None:
             statement = statement.where(JobRow.tenant == tenant)
-        async with self.database.reading() as connection:
-            return {JobState(row[0]): row[1] for row in await connection.execute(statement)}
+        return {JobState(row[0]): row[1] for row in await self.database.rows(statement)}
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -250,19 +256,20 @@ class Jobs:
             .order_by(JobRow.priority, JobRow.created_at)
             .limit(1)
         )
-        async with self.database.reading() as connection:
-            # A look costs no turn at writing: an idle dispatcher disturbs nobody.
-            if (await connection.execute(candidate)).first() is None:
-                return None
+        # A look costs no turn at writing: an idle dispatcher disturbs nobody.
+        if not await self.database.rows(candidate):
+            return None
         locked = candidate.with_for_update(of=JobRow, skip_locked=True)
-        async with self.database.writing() as connection:
-            row = (await connection.execute(locked)).one_or_none()
+        moment = self.clock()
+
+        def work(connection: Connection) -> Job | None:
+            row = connection.execute(locked).one_or_none()
             if row is None:
                 return None
-            moment = self.clock()
-            await connection.execute(
+            this = JobRow.id == row.id
+            connection.execute(
                 update(JobRow)
-                .where(JobRow.id == row.id)
+                .where(this)
                 .values(
                     state=JobState.RUNNING.value,
                     attempts=JobRow.attempts + 1,
@@ -271,8 +278,9 @@ class Jobs:
                     started_at=moment,
                 )
             )
-            taken = select(*_COLUMNS).where(JobRow.id == row.id)
-            return _job_of((await connection.execute(taken)).one())
+            return _job_of(connection.execute(select(*_COLUMNS).where(this)).one())
+
+        return await self.database.write(work)
 
     async def _over(self, job: Job, state: JobState, **values: Any) -> bool:
         return await self._settle(
@@ -281,22 +289,26 @@ class Jobs:
         )  # fmt: skip
 
     async def _put_back(self, job: Job, *, state: JobState, **values: Any) -> bool:
-        async with self.database.writing() as connection:
-            if await _has_successor(connection, job):
-                moment = self.clock()
-                values = {"outcome": SUPERSEDED, "finished_at": moment}
-                state = JobState.DONE
-            statement = _held(job).values(
-                state=state.value, lease_owner=None, lease_until=None, **values
-            )
-            put_back = (await connection.execute(statement)).rowcount > 0
+        moment = self.clock()
+
+        def work(connection: Connection) -> bool:
+            if _has_successor(connection, job):
+                over: dict[str, Any] = {"outcome": SUPERSEDED, "finished_at": moment}
+                statement = _held(job).values(state=JobState.DONE.value, **_NO_LEASE, **over)
+            else:
+                statement = _held(job).values(state=state.value, **_NO_LEASE, **values)
+            return connection.execute(statement).rowcount > 0
+
+        put_back = await self.database.write(work)
         if put_back and state is JobState.QUEUED:
             await self.announce([(job.id, values.get("attempts", job.attempts))])
         return put_back
 
     async def _settle(self, job: Job, **values: Any) -> bool:
-        async with self.database.writing() as connection:
-            return (await connection.execute(_held(job).values(**values))).rowcount > 0
+        statement = _held(job).values(**values)
+        return await self.database.write(
+            lambda connection: connection.execute(statement).rowcount > 0
+        )
 
 
 def _held(job: Job) -> Any:
@@ -309,12 +321,12 @@ def _held(job: Job) -> Any:
     )
 
 
-async def _has_successor(connection: AsyncConnection, job: Job) -> bool:
+def _has_successor(connection: Connection, job: Job) -> bool:
     own = select(JobRow.source, JobRow.subject).where(JobRow.id == job.id).subquery()
     statement = select(JobRow.id).where(
         JobRow.source == own.c.source, JobRow.subject == own.c.subject, _IS_PENDING
     )
-    return (await connection.execute(statement)).first() is not None
+    return connection.execute(statement).first() is not None
 
 
 _IS_PENDING = JobRow.state.in_(("queued", "waiting"))

@@ -78,11 +78,10 @@ class Sources:
 
     async def get(self, tenant: TenantId, source: SourceId) -> Source:
         """Raises `NotFound`."""
-        async with self.database.reading() as connection:
-            row = (await connection.execute(_by_id(source))).one_or_none()
-        if row is None or row.tenant != tenant:
+        rows = await self.database.rows(_by_id(source))
+        if not rows or rows[0].tenant != tenant:
             raise NotFound("there is no such source")
-        return _source_of(row)
+        return _source_of(rows[0])
 
     async def listed(self, tenant: TenantId | None = None) -> list[Source]:
         """Every source of `tenant`, or of all tenants, by name."""

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -43,7 +43,7 @@ def answer(text: str, document: str) -> Answer:
 
 
 async def report(
-    folder: Path, found: Sequence[RetrievedChunk], outcomes: dict[str, Answer | Refusal]
+    folder: Path, found: Sequence[RetrievedChunk], outcomes: Mapping[str, Answer | Refusal]
 ) -> dict[str, object]:
     async def search(_: GoldenCase) -> Sequence[RetrievedChunk]:
         return found
