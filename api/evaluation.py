@@ -58,8 +58,8 @@ async def evaluate_beir_folder(
     """The figures of `rag eval beir` (INTERFACE): retrieval and ingest of one data set."""
     dataset = await asyncio.to_thread(read_beir, folder, limit=limit)
     tenant = TenantId(settings.tenant)
-    async with _fresh_platform(settings, connect=_beir_connect(dataset)) as platform:
-        ingested = await _ingest(platform, BEIR, {}, progress)
+    async with fresh_platform(settings, connect=beir_connect(dataset)) as platform:
+        ingested = await ingest_source(platform, BEIR, {}, progress)
         asked = 0
 
         async def search(query: BeirQuery) -> Sequence[RetrievedChunk]:
@@ -96,8 +96,8 @@ async def evaluate_golden_folder(
     cases = await asyncio.to_thread(read_golden, folder)
     documents = await asyncio.to_thread((folder / "documents").resolve)
     tenant = TenantId(settings.tenant)
-    async with _fresh_platform(settings) as platform:
-        ingested = await _ingest(platform, FILESYSTEM, {"root": str(documents)}, progress)
+    async with fresh_platform(settings) as platform:
+        ingested = await ingest_source(platform, FILESYSTEM, {"root": str(documents)}, progress)
         asked = 0
 
         async def search(case: GoldenCase) -> Sequence[RetrievedChunk]:
@@ -115,7 +115,7 @@ async def evaluate_golden_folder(
 
 
 @asynccontextmanager
-async def _fresh_platform(
+async def fresh_platform(
     settings: Settings, *, connect: Connect | None = None
 ) -> AsyncGenerator[Platform]:
     """The platform as `settings` have it, on a data directory that is gone afterwards."""
@@ -131,14 +131,14 @@ async def _fresh_platform(
             yield platform
 
 
-def _beir_connect(dataset: BeirDataset) -> Connect:
+def beir_connect(dataset: BeirDataset) -> Connect:
     def connect(source: Source) -> Connector:
         return BeirConnector.over(dataset, source=source.id)
 
     return connect
 
 
-async def _ingest(
+async def ingest_source(
     platform: Platform, kind: str, settings: dict[str, Any], progress: Progress
 ) -> Ingested:
     """Sync a new source of `kind` and wait until all its jobs have ended."""

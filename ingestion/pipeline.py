@@ -202,7 +202,8 @@ class IngestPipeline:
 
         if not await self.originals.holds(original):  # its last owner just went
             await self.originals.store(resource.body)
-        await self.index.delete(document.ref.tenant, gone)
+        if gone:
+            await self.index.delete(document.ref.tenant, gone)
         kept = len(chunks) - len(missing)
         if kept and (known.access != document.access or known.metadata != document.metadata):
             await self.index.describe(

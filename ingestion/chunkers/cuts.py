@@ -3,12 +3,8 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from math import ceil
 
 import numpy as np
-
-_PACKED = 4
-"""Up to this many pieces are cut so that as few as possible are needed."""
 
 
 def cut_at_best_gaps(
@@ -33,33 +29,25 @@ def cut_at_best_gaps(
         stack += [range(gap + 1, piece.stop), range(piece.start, gap + 1)]
 
 
-def _admissible(ends: Sequence[int], piece: range, budget: int) -> list[range]:
-    """The gaps of `piece` to choose among, never none: gap i lies between units i and i + 1.
-
-    Near the leaves, those that need no more pieces than must be: fewer are less to embed and more
-    to read. Above them, all that leave no crumbs.
-    """
+def _admissible(ends: Sequence[int], piece: range, budget: int) -> range:
+    """The gaps of `piece` to choose among, never none: gap i lies between units i and i + 1."""
     start, stop = ends[piece.start], ends[piece.stop]
     every = range(piece.start, piece.stop - 1)
-    least = ceil((stop - start) / budget)
-    if least <= _PACKED:
-        windows = [
-            (stop - (least - left) * budget, start + left * budget) for left in range(1, least)
-        ]
+    if stop - start <= 2 * budget:
+        # Two pieces can be enough: make it two.
+        first, last = stop - budget, start + budget
     else:
-        windows = [(start + budget // 2, stop - budget // 2)]
-    found = [
-        range(
-            max(every.start, bisect_left(ends, first) - 1),
-            min(every.stop, bisect_right(ends, last) - 1),
-        )
-        for first, last in windows
-    ]
-    return [gaps for gaps in found if gaps] or [every]
+        # Leave no crumbs at either end.
+        first, last = start + budget // 2, stop - budget // 2
+    inner = range(
+        max(every.start, bisect_left(ends, first) - 1),
+        min(every.stop, bisect_right(ends, last) - 1),
+    )
+    return inner or every
 
 
 class _RangeMaximum:
-    """The place of the largest value in some ranges, the first of equals: a sparse table."""
+    """The place of the largest value in any range, the first of equals: a sparse table."""
 
     def __init__(self, values: Sequence[tuple[float, str]]) -> None:
         order = sorted(range(len(values)), key=lambda place: (values[place], -place))
@@ -71,10 +59,8 @@ class _RangeMaximum:
             half = self._levels[-1]
             self._levels.append(np.maximum(half[: -(width // 2)], half[width // 2 :]))
 
-    def within(self, ranges: Sequence[range]) -> int:
-        return int(self._places[max(map(self._highest, ranges))])
-
-    def _highest(self, places: range) -> int:
+    def within(self, places: range) -> int:
         level = len(places).bit_length() - 1
         table = self._levels[level]
-        return int(max(table[places.start], table[places.stop - (1 << level)]))
+        highest = max(table[places.start], table[places.stop - (1 << level)])
+        return int(self._places[highest])

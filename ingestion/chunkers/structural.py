@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from itertools import groupby, pairwise, pairwise
+from itertools import groupby, pairwise
 from typing import Literal
 
 from ingestion.chunkers.breakpoints import Breakpoints, LexicalBreakpoints
