@@ -65,7 +65,10 @@ def create_app(platform: AbstractAsyncContextManager[Platform], *, settings: Set
                 rate_limits=rate_limits,
                 metrics=metrics,
             )
-            yield
+            try:
+                yield
+            finally:
+                await rate_limits.aclose()
 
     app = FastAPI(
         title="Enterprise RAG",

@@ -3,9 +3,10 @@
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 from limits import RateLimitItem, parse_many
-from limits.aio.storage import MemoryStorage, RedisStorage, Storage
+from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
 from starlette.exceptions import HTTPException
@@ -33,8 +34,9 @@ class RateLimits:
             raise ConfigurationError(f"rate_limits: {error}") from error
         self._enabled = settings.enabled
         self._local = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._redis = _redis(redis_url) if redis_url else None
         self._shared = (
-            SlidingWindowCounterRateLimiter(_redis(redis_url)) if redis_url else self._local
+            self._local if self._redis is None else SlidingWindowCounterRateLimiter(self._redis)
         )
 
     async def spend(self, tenant: TenantId, caller: str) -> None:
@@ -45,6 +47,12 @@ class RateLimits:
             await self._hit(item, "caller", tenant, caller)
         for item in self._per_tenant:
             await self._hit(item, "tenant", tenant)
+
+    async def aclose(self) -> None:
+        if self._redis is not None:
+            # The library closes nothing itself.
+            bridge: Any = self._redis.bridge
+            await bridge.get_connection().aclose()
 
     async def _hit(self, item: RateLimitItem, *names: str) -> None:
         try:
@@ -65,7 +73,7 @@ async def _hit(limiter: SlidingWindowCounterRateLimiter, item: RateLimitItem, *n
         )
 
 
-def _redis(url: str) -> Storage:
+def _redis(url: str) -> RedisStorage:
     return RedisStorage(f"async+{url}", wrap_exceptions=True, implementation="redispy")
 
 

@@ -62,7 +62,7 @@ class Dispatcher:
             counts = await self.work.jobs.counts()
             if not any(map(counts.get, (JobState.QUEUED, JobState.WAITING, JobState.RUNNING))):
                 return
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.2)
 
     async def run(self) -> None:
         """Until it is cancelled; it then gives back the jobs it was at."""

@@ -44,6 +44,7 @@ class DocumentLedger(Protocol):
         *,
         fresh: Sequence[NewChunk],
         generation: int,
+        settles: bool = False,
     ) -> set[ChunkId]: ...
 
     async def settle(self, document: DocumentId, *, generation: int) -> None: ...

@@ -173,7 +173,8 @@ class IngestPipeline:
         embedder = self.embedder_of(document.ref.tenant)
         original = await self.originals.store(resource.body)
         # Chunks of another embedder, or that the index may have lost, count as not held.
-        usable = not anew and known.embedder in {None, embedder.name}
+        never_touched = known.settled and known.state is DocumentState.NEW
+        usable = not anew and not never_touched and known.embedder in {None, embedder.name}
         held = await self.documents.held(document.ref.id) if usable else set[ChunkId]()
         missing = [chunk for chunk in chunks if chunk.id not in held]
 
@@ -198,21 +199,24 @@ class IngestPipeline:
             supersedes=superseded_by(document),
             warnings=parsed.warnings,
         )
-        gone = await self.documents.switch(new, chunks, fresh=last, generation=known.generation)
+        kept = len(chunks) - len(missing)
+        described = not kept or (known.access, known.metadata) == (
+            document.access,
+            document.metadata,
+        )
+        settles = known.settled and described
+        gone = await self.documents.switch(
+            new, chunks, fresh=last, generation=known.generation, settles=settles
+        )
 
         if not await self.originals.holds(original):  # its last owner just went
             await self.originals.store(resource.body)
         if gone:
             await self.index.delete(document.ref.tenant, gone)
-        kept = len(chunks) - len(missing)
-        if kept and (known.access != document.access or known.metadata != document.metadata):
-            await self.index.describe(
-                document.ref.tenant,
-                document.ref.id,
-                access=document.access,
-                metadata=document.metadata,
-            )
-        await self._settle(known)
+        if not described:
+            await self._describe_in_index(known, document.access, document.metadata)
+        if gone or not settles:
+            await self._settle(known)
         if known.original not in {None, original}:
             await self._forget_original(known)
         return Indexed(len(chunks), embedded=len(missing), kept=kept, removed=len(gone))

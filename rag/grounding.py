@@ -97,7 +97,7 @@ class GroundingCheck:
             if together >= coverage + _SECOND_ADDS:
                 coverage, shown = together, both
                 break
-        disagreement = _disagreement(said, shown, _said(basis.text))
+        disagreement = _disagreement(said, shown, _said(_spoken_of(basis, said)))
         if disagreement is not None:
             return Support(0.0, basis, disagreement)
         score = 1 / (1 + math.exp(-(_COVERAGE * coverage + _SIMILARITY * closest + _BIAS)))
@@ -106,6 +106,18 @@ class GroundingCheck:
 
 def _shown(statement: Statement) -> str:
     return f"{statement.text}\n{statement.context}"
+
+
+def _spoken_of(basis: Statement, said: _Said) -> str:
+    """What of `basis` the sentence is about: a row's `no` negates its own column, and no other."""
+    if basis.row is None:
+        return basis.text
+    return " | ".join(
+        cell
+        for column, cell in zip(basis.row.columns, basis.row.cells, strict=True)
+        if not said.words.isdisjoint(content_words(column))
+        or (len(words_of(cell)) > 1 and not said.words.isdisjoint(content_words(cell)))
+    )
 
 
 def _verbatim(sentence: str, statements: Sequence[Statement]) -> Statement | None:

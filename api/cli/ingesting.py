@@ -10,6 +10,7 @@ import typer
 from api.cli.client import Api, open_api, path_of
 from api.cli.options import AsJson, Tenant, metadata_of, readers_of, settings_for
 from api.cli.output import note, progress_bar, show, show_json, show_table
+from api.cli.signals import until_stopped
 from api.cli.watching import changes_of
 from rag.errors import InvalidRequest, SourceUnavailable
 
@@ -83,20 +84,17 @@ def ingest(
         else:
             show_report(report)
 
-    async def run() -> None:
-        await take_in()
-        if watch:
-            note(f"Watching {root} (stop with Ctrl-C).")
-            # Between two syncs the platform is closed again, so that other commands can have it.
-            async for _ in changes_of(root):
-                await take_in()
+    async def keep_up() -> None:
+        note(f"Watching {root} (stop with Ctrl-C).")
+        # Between two syncs the platform is closed, so that other commands can have it.
+        async for _ in changes_of(root):
+            await take_in()
 
-    try:
-        asyncio.run(run())
-    except KeyboardInterrupt:
-        if not watch:
-            raise
-        note("No longer watching.")
+    if not watch:
+        asyncio.run(take_in())
+        return
+    with until_stopped():
+        asyncio.run(keep_up())
 
 
 def add(

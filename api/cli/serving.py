@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import socket
 import time
 from collections.abc import Generator
@@ -14,6 +13,7 @@ import typer
 from api.cli.client import operator_key_file
 from api.cli.options import AsJson, Tenant, settings_for
 from api.cli.output import note, show, show_json
+from api.cli.signals import until_stopped
 from api.ownership import Owned, announced, claim
 from api.settings import Settings, load_settings
 from rag.errors import ConfigurationError
@@ -68,7 +68,7 @@ def serve(
     """
     settings = load_settings()
     with (
-        _ends_on_signals(),
+        until_stopped(),
         _listening(
             settings.server.host if host is None else host,
             settings.server.port if port is None else port,
@@ -126,22 +126,6 @@ def worker(
         return
     configure_logging(settings.log.level)
     run_worker(settings)
-
-
-@contextmanager
-def _ends_on_signals() -> Generator[None]:
-    """SIGTERM ends the block as Ctrl-C does, and both are a proper end, also before it serves."""
-
-    def interrupt(_signal: int, _frame: Any) -> None:
-        signal.raise_signal(signal.SIGINT)
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    except KeyboardInterrupt:
-        note("Stopped.")
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

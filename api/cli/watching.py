@@ -12,11 +12,12 @@ State = Mapping[str, tuple[int, int, int]]
 
 
 async def changes_of(root: Path, *, every_s: float = LOOK_EVERY_S) -> AsyncGenerator[None]:
-    """Once for every time that something below `root` had changed since the time before.
+    """At once, and then whenever something below `root` has changed since the time before.
 
     A file that is still being written is waited for: two looks in a row see the same.
     """
     known = seen = await asyncio.to_thread(state_of, root)
+    yield
     while True:
         await asyncio.sleep(every_s)
         before, seen = seen, await asyncio.to_thread(state_of, root)

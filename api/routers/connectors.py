@@ -161,7 +161,8 @@ async def change_connector(
     tenant = caller.principal.tenant
     source = await _source(platform, caller, connector_id)
     settings = source.settings if request.settings is None else request.settings
-    await _check(platform, source.kind, settings)
+    if request.settings is not None:
+        await _check(platform, source.kind, settings)
     await platform.sources.register(
         tenant,
         kind=source.kind,

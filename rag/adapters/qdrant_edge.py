@@ -96,7 +96,11 @@ class QdrantEdgeIndex:
         return cast("int", await self._ask("count", of_tenant(tenant)))
 
     async def optimise(self) -> None:
-        """Merge segments and drop what was deleted. Searches wait until it is done (minutes)."""
+        """Merge what was written and drop what was deleted: wide searches take half the time then.
+
+        For a quiet hour, after much was indexed or replaced: searches wait until it is done
+        (some 20 s of one core at 100,000 chunks).
+        """
         await self._ask("optimise")
 
     async def aclose(self) -> None:

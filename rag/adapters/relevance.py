@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, cast
 
-import numpy as np
 from rank_bm25 import BM25Plus
 
 from rag.adapters.glossary import ENGLISH_GERMAN, Glossary
@@ -19,27 +18,26 @@ from rag.adapters.question import Asked, asked_of, gives_what_is_wanted
 from rag.protocols import Embedder
 from rag.statements import Statement, statements_of
 from rag.terms import codes_of, content_words, dates_of, is_german, numbers_of, stem, words_of
-from rag.types import Embedding, Evidence
+from rag.types import ChunkId, Embedding, Evidence
 
 Features = Mapping[str, float]
 
-BIAS = -5.0
+BIAS = -6.88
 WEIGHTS: Features = MappingProxyType(
     {
-        "coverage": 1.5,
-        "coverage_around": 1.5,
-        "coverage_passage": 1.0,
-        "cosine": 3.0,
-        "soft_coverage": 3.0,
-        "wanted_missing": -1.0,
-        "names_missing": -1.5,
-        "numbers_missing": -1.0,
-        "codes_missing": -3.0,
-        "first": 0.3,
-        "foreign": 1.0,
-        "row": 0.3,
+        "coverage": 4.35,
+        "coverage_around": 1.2,
+        "cosine": 3.57,
+        "wanted_missing": -2.66,
+        "names_missing": -0.06,
+        "numbers_missing": -1.12,
+        "codes_missing": -1.95,
+        "first": 1.54,
+        "foreign": 1.43,
+        "bm25": 0.82,
     }
 )
+_BM25_SCALE, _BM25_MOST = 20.0, 2.0
 _SHORTLIST = 24
 _COMPOUND = 5
 """A stem this long counts as said where it stands inside a longer word (`Nachtzuschlag`)."""
@@ -64,7 +62,7 @@ class StatementRanker:
     glossary: Glossary = field(default_factory=lambda: ENGLISH_GERMAN)
     weights: Features = field(default_factory=lambda: WEIGHTS)
     bias: float = BIAS
-    gate: float = 0.15
+    gate: float = 0.1
     """Below this probability of the best statement, no language model is asked."""
 
     async def may_answer(self, question: str, evidence: Sequence[Evidence]) -> bool:
@@ -79,10 +77,13 @@ class StatementRanker:
         asked = asked_of(question)
         pool = _Pool.of(asked, statements, self.glossary)
         shortlist = _shortlist(asked, statements, pool)
+        found = _found_by_words(evidence)
         query = await self.embedder.embed_query(question)
         vectors = await self.embedder.embed_documents([each.text for each in shortlist])
         judged = [
-            self._judged(each, _features(asked, each, pool, query, vector), pool)
+            self._judged(
+                each, _features(asked, each, pool, query, vector) | found[each.chunk.id], pool
+            )
             for each, vector in zip(shortlist, vectors, strict=True)
         ]
         return tuple(sorted(judged, key=lambda each: -each.probability))
@@ -174,7 +175,7 @@ def _shortlist(asked: Asked, statements: Sequence[Statement], pool: _Pool) -> li
 
 def _features(
     asked: Asked, statement: Statement, pool: _Pool, query: Embedding, vector: Embedding
-) -> Features:
+) -> dict[str, float]:
     text = statement.text
     whole = f"{text}\n{statement.context}"
     numbers, dates = numbers_of(whole), dates_of(whole)
@@ -184,9 +185,7 @@ def _features(
     return {
         "coverage": pool.share(pool.own[statement]),
         "coverage_around": pool.share(pool.around[statement]),
-        "coverage_passage": pool.share(said),
         "cosine": float(query.vector @ vector.vector),
-        "soft_coverage": _soft_coverage(query, vector),
         "wanted_missing": float(not gives_what_is_wanted(asked, text)),
         "names_missing": len(asked.names - said) / max(1, len(asked.names)),
         "numbers_missing": (missing_numbers + missing_dates)
@@ -194,14 +193,14 @@ def _features(
         "codes_missing": float(not asked.codes <= codes_of(whole)),
         "first": 1 / statement.number,
         "foreign": float(asked.german != is_german(text)),
-        "row": float(statement.row is not None),
     }
 
 
-def _soft_coverage(query: Embedding, vector: Embedding) -> float:
-    """The mean, over the question's tokens, of the best cosine with a token of the statement."""
-    if query.tokens is None or vector.tokens is None or not len(query.tokens):
-        return float(query.vector @ vector.vector)
-    asked = query.tokens.astype(np.float32) / 127
-    said = vector.tokens.astype(np.float32) / 127
-    return float((asked @ said.T).max(axis=1).mean()) if len(said) else 0.0
+def _found_by_words(evidence: Sequence[Evidence]) -> dict[ChunkId, dict[str, float]]:
+    """How well each chunk matched the question's words in the whole corpus, where their rarity is
+    known; 0 for a chunk that the BM25 search did not bring."""
+    return {
+        part.chunk.id: {"bm25": min(part.stage_scores.get("sparse", 0.0) / _BM25_SCALE, _BM25_MOST)}
+        for passage in evidence
+        for part in passage.parts
+    }

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, insert, select, text, update
+from sqlalchemy import Connection, Select, bindparam, delete, select, text, update
 
 from rag.access import AccessList, TenantId
 from rag.errors import TransientError
@@ -21,9 +21,7 @@ from rag.storage.records import (
     storable,
 )
 from rag.storage.tables import (
-    DENIED,
     ChunkRow,
-    DocumentReaderRow,
     DocumentRow,
     MetadataFieldRow,
     TokenVectorsRow,
@@ -181,7 +179,6 @@ VALUES_OF_DELETED: dict[str, Any] = {
     "state": DocumentState.DELETED.value,
     "version": None,
     "settled": False,
-    "generation": DocumentRow.generation + 1,
     "supersedes": None,
     "title": "",
     "source_title": "",
@@ -199,29 +196,18 @@ VALUES_OF_DELETED: dict[str, Any] = {
 stays, for whoever removes the bytes."""
 
 
+_WRITE = update(DocumentRow).where(
+    DocumentRow.id == bindparam("this"), DocumentRow.generation == bindparam("read")
+)
+
+
 def write_document(
     connection: Connection, document: DocumentId, generation: int, values: dict[str, Any]
 ) -> None:
     """Raises `Overtaken` unless the document is still of `generation`."""
-    statement = (
-        update(DocumentRow)
-        .where(DocumentRow.id == document, DocumentRow.generation == generation)
-        .values(generation=generation, **values)
-    )
-    if connection.execute(statement).rowcount == 0:
+    named = {"generation": generation, "this": document, "read": generation} | values
+    if connection.execute(_WRITE, named).rowcount == 0:
         raise Overtaken("another ingest of this document came first")
-
-
-def replace_readers(connection: Connection, document: DocumentId, access: AccessList) -> None:
-    connection.execute(delete(DocumentReaderRow).where(DocumentReaderRow.document == document))
-    clauses = [*enumerate(access.clauses), (DENIED, access.denied)]
-    rows = [
-        {"document": document, "clause": number, "principal": principal}
-        for number, clause in clauses
-        for principal in sorted(clause)
-    ]
-    if rows:
-        connection.execute(insert(DocumentReaderRow), rows)
 
 
 def note_fields(

@@ -6,11 +6,11 @@ a write whose generation was overtaken raises `Overtaken` and changes nothing.
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, func, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, func, select, update
 
 from rag.access import AccessList, AccessScope, TenantId
 from rag.errors import NotFound
@@ -25,7 +25,6 @@ from rag.storage.document_rows import (
     held_chunks,
     lock_original,
     note_fields,
-    replace_readers,
     values_of_begun,
     values_of_metadata,
     values_of_version,
@@ -45,7 +44,7 @@ from rag.storage.records import (
     access_of_json,
     json_of_access,
 )
-from rag.storage.tables import ChunkRow, DocumentReaderRow, DocumentRow, JobRow
+from rag.storage.tables import ChunkRow, DocumentRow, JobRow
 from rag.types import Chunk, ChunkId, DocumentId, DocumentRef, Metadata, SourceId
 
 __all__ = ["Documents", "Overtaken"]
@@ -54,6 +53,9 @@ _JOB_IS_LIVE = JobRow.state.in_(("queued", "waiting", "running"))
 _JOB_MAY_RUN = JobRow.state != JobState.DONE.value  # one that failed may be tried again
 _IS_NOT_DELETED = DocumentRow.state != DocumentState.DELETED.value
 _LOOKED_UP_AT_ONCE = 500
+
+
+_TAKEN = select(*COLUMNS).where(DocumentRow.id == bindparam("this")).with_for_update(of=DocumentRow)
 
 
 def _now() -> datetime:
@@ -66,6 +68,8 @@ class Documents:
 
     database: Database
     clock: Callable[[], datetime] = _now
+    _noted: set[tuple[str, ...]] = field(default_factory=set[tuple[str, ...]], repr=False)
+    """Sets of field names that the table of fields is known to have."""
 
     # --- reads of the ingest side: no scope, nothing of it is for readers ---------------------------
 
@@ -191,24 +195,25 @@ class Documents:
         One that was not there, or was deleted, is `NEW` under `access` and shown to nobody.
         """
         fresh = values_of_begun(ref, access, self.clock())
-        this = DocumentRow.id == ref.id
-        before = select(DocumentRow.settled).where(this)
-        statement = insert_into(self.database, DocumentRow).on_conflict_do_update(
-            index_elements=["id"],
-            set_={"generation": DocumentRow.generation + 1, "settled": False},
-        )
-        again = {name: value for name, value in fresh.items() if name != "generation"}
-        was_deleted = DocumentRow.state == DocumentState.DELETED.value
+        insertion = insert_into(self.database, DocumentRow).on_conflict_do_nothing()
+        this = {"this": ref.id}
 
-        def work(connection: Connection) -> tuple[bool | None, StoredDocument]:
-            settled = connection.execute(before).scalar_one_or_none()
-            connection.execute(statement, fresh)
-            connection.execute(update(DocumentRow).where(this, was_deleted).values(**again))
-            return settled, document_of(connection.execute(select(*COLUMNS).where(this)).one())
+        def work(connection: Connection) -> StoredDocument:
+            known = connection.execute(_TAKEN, this).one_or_none()
+            if known is None:
+                if not connection.execute(insertion.returning(DocumentRow.id), fresh).all():
+                    raise Overtaken("another ingest of this document came first")
+            else:
+                was_deleted = known.state == DocumentState.DELETED.value
+                taken: dict[str, Any] = {"settled": False, "generation": known.generation + 1}
+                write_document(
+                    connection, ref.id, known.generation, fresh | taken if was_deleted else taken
+                )
+            begun = document_of(connection.execute(_TAKEN, this).one())
+            # Of a document that was never here, the index holds nothing either.
+            return replace(begun, settled=True if known is None else known.settled)
 
-        settled, begun = await self.database.write(work)
-        # Of a document that was never here, the index holds nothing either.
-        return replace(begun, settled=True if settled is None else settled)
+        return await self.database.write(work)
 
     async def describe(
         self,
@@ -243,7 +248,6 @@ class Documents:
 
         def work(connection: Connection) -> None:
             write_document(connection, document, generation, values)
-            replace_readers(connection, document, access)
             if metadata is not None:
                 note_fields(connection, self.database, tenant, metadata)
 
@@ -268,27 +272,34 @@ class Documents:
         *,
         fresh: Sequence[NewChunk],
         generation: int,
+        settles: bool = False,
     ) -> set[ChunkId]:
         """Show the new version instead of the old, in one transaction; the chunks that are gone.
 
-        `chunks` is the whole version; `fresh` those of it that were not held before.
+        `chunks` is the whole version; `fresh` those of it that were not held before. `settles`
+        says that the index needs no more work unless chunks are gone.
         """
         document = new.ref.id
         values = values_of_version(new, self.clock())
+        fields = (new.ref.tenant, *sorted(new.metadata))
+        noted = fields in self._noted
 
         def work(connection: Connection) -> set[ChunkId]:
             lock_original(connection, self.database, new.original)
-            write_document(connection, document, generation, values)
             before = held_chunks(connection, document)
             gone = before - {chunk.id for chunk in chunks}
+            settled = settles and not gone
+            write_document(connection, document, generation, values | {"settled": settled})
             delete_chunks(connection, gone)
             write_chunks(connection, self.database, chunks)
             write_token_vectors(connection, self.database, fresh)
-            replace_readers(connection, document, new.access)
-            note_fields(connection, self.database, new.ref.tenant, new.metadata)
+            if not noted:
+                note_fields(connection, self.database, new.ref.tenant, new.metadata)
             return gone
 
-        return await self.database.write(work)
+        gone = await self.database.write(work)
+        self._noted.add(fields)
+        return gone
 
     async def settle(self, document: DocumentId, *, generation: int) -> None:
         """The index now holds what the ledger holds, and no more."""
@@ -327,20 +338,16 @@ class Documents:
 
     async def tombstone(self, tenant: TenantId, document: DocumentId) -> StoredDocument | None:
         """Show the document to nobody from now on; as it was before, or None if it never was."""
-        known = await self.find(tenant, document)
-        if known is None:
+        if await self.find(tenant, document) is None:
             return None
-        this = DocumentRow.id == document
+        values = VALUES_OF_DELETED | {"updated_at": self.clock()}
 
-        def work(connection: Connection) -> StoredDocument:
-            values = VALUES_OF_DELETED | {"updated_at": self.clock()}
-            connection.execute(update(DocumentRow).where(this).values(**values))
+        def work(connection: Connection) -> StoredDocument | None:
+            row = connection.execute(_TAKEN, {"this": document}).one()
+            taken = {"generation": row.generation + 1}
+            write_document(connection, document, row.generation, values | taken)
             connection.execute(delete(ChunkRow).where(ChunkRow.document == document))
-            connection.execute(
-                delete(DocumentReaderRow).where(DocumentReaderRow.document == document)
-            )
-            generation = select(DocumentRow.generation).where(this)
-            return replace(known, generation=connection.execute(generation).scalar_one())
+            return replace(document_of(row), generation=row.generation + 1)
 
         return await self.database.write(work)
 

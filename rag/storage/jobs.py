@@ -125,13 +125,11 @@ class Jobs:
 
     async def claim(self, owner: str, *, lease: timedelta) -> Job | None:
         """The most urgent job that may be begun now, leased to `owner`; None if there is none."""
-        return await self._claim(owner, lease, JobRow.not_before <= self.clock())
+        return await self._claim(owner, lease)
 
     async def claim_named(self, job: JobId, owner: str, *, lease: timedelta) -> Job | None:
         """This job, leased to `owner`; None if it is over, not due or in other hands."""
-        return await self._claim(
-            owner, lease, and_(JobRow.id == job, JobRow.not_before <= self.clock())
-        )
+        return await self._claim(owner, lease, _candidate.id == job)
 
     async def extend(self, job: Job, *, lease: timedelta) -> bool:
         """Whether the lease was still this owner's, and is now longer."""
@@ -192,9 +190,9 @@ class Jobs:
 
     async def next_due(self) -> datetime | None:
         """When the first of the jobs that wait may be begun; in the past if it may be now."""
-        statement = select(func.min(JobRow.not_before)).where(PENDING, _free())
+        statement = select(func.min(JobRow.not_before).label("due")).where(PENDING, _free())
         [row] = await self.database.rows(statement)
-        return row[0]
+        return row.due
 
     async def prune(self, *, before: datetime) -> int:
         """Forget jobs that were over before then, except those of a source's last sync."""
@@ -240,47 +238,41 @@ class Jobs:
         return [_job_of(row) for row in await self.database.rows(statement)]
 
     async def counts(self, tenant: TenantId | None = None) -> dict[JobState, int]:
-        statement = select(JobRow.state, func.count()).group_by(JobRow.state)
+        statement = select(JobRow.state, func.count().label("jobs")).group_by(JobRow.state)
         if tenant is not None:
             statement = statement.where(JobRow.tenant == tenant)
-        return {JobState(row[0]): row[1] for row in await self.database.rows(statement)}
+        return {JobState(row.state): row.jobs for row in await self.database.rows(statement)}
 
     # --- inside ---------------------------------------------------------------------------------
 
     async def _claim(
-        self, owner: str, lease: timedelta, condition: ColumnElement[bool]
+        self, owner: str, lease: timedelta, *conditions: ColumnElement[bool]
     ) -> Job | None:
-        candidate = (
-            select(*_COLUMNS)
-            .where(PENDING, condition, _free())
-            .order_by(JobRow.priority, JobRow.created_at)
-            .limit(1)
-        )
-        # A look costs no turn at writing: an idle dispatcher disturbs nobody.
-        if not await self.database.rows(candidate):
-            return None
-        locked = candidate.with_for_update(of=JobRow, skip_locked=True)
         moment = self.clock()
-
-        def work(connection: Connection) -> Job | None:
-            row = connection.execute(locked).one_or_none()
-            if row is None:
-                return None
-            this = JobRow.id == row.id
-            connection.execute(
-                update(JobRow)
-                .where(this)
-                .values(
-                    state=JobState.RUNNING.value,
-                    attempts=JobRow.attempts + 1,
-                    lease_owner=owner,
-                    lease_until=moment + lease,
-                    started_at=moment,
-                )
+        most_urgent = (
+            select(_candidate.id)
+            .where(PENDING, _candidate.not_before <= moment, _free(_candidate), *conditions)
+            .order_by(_candidate.priority, _candidate.created_at)
+            .limit(1)
+            .with_for_update(of=_candidate, skip_locked=True)
+            .scalar_subquery()
+        )
+        statement = (
+            update(JobRow)
+            .where(JobRow.id == most_urgent)
+            .values(
+                state=JobState.RUNNING.value,
+                attempts=JobRow.attempts + 1,
+                lease_owner=owner,
+                lease_until=moment + lease,
+                started_at=moment,
             )
-            return _job_of(connection.execute(select(*_COLUMNS).where(this)).one())
-
-        return await self.database.write(work)
+            .returning(*_COLUMNS)
+        )
+        row = await self.database.write(
+            lambda connection: connection.execute(statement).one_or_none()
+        )
+        return None if row is None else _job_of(row)
 
     async def _over(self, job: Job, state: JobState, **values: Any) -> bool:
         return await self._settle(
@@ -332,17 +324,18 @@ def _has_successor(connection: Connection, job: Job) -> bool:
 _IS_PENDING = JobRow.state.in_(("queued", "waiting"))
 
 
-def _free() -> ColumnElement[bool]:
+_candidate = aliased(JobRow)
+
+
+def _free(job: type[JobRow] = JobRow) -> ColumnElement[bool]:
     """Nobody works on the same subject, and the source is not paused."""
     other = aliased(JobRow)
     busy = exists().where(
-        other.source == JobRow.source,
-        other.subject == JobRow.subject,
+        other.source == job.source,
+        other.subject == job.subject,
         other.state == JobState.RUNNING.value,
     )
-    paused = exists().where(
-        SourceRow.id == JobRow.source, SourceRow.state == SourceState.PAUSED.value
-    )
+    paused = exists().where(SourceRow.id == job.source, SourceRow.state == SourceState.PAUSED.value)
     return and_(~busy, ~paused)
 
 

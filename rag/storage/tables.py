@@ -162,22 +162,6 @@ class DocumentRow(Base):
     updated_at: Mapped[datetime]
 
 
-class DocumentReaderRow(Base):
-    """A document's access list flattened, for queries that ask who may read what."""
-
-    __tablename__ = "document_readers"
-
-    document: Mapped[str] = mapped_column(
-        ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True
-    )
-    clause: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    """From 0; `DENIED` for those whom the list shuts out."""
-    principal: Mapped[str] = mapped_column(Text, primary_key=True, index=True)
-
-
-DENIED = -1
-
-
 class ChunkRow(Base):
     """A chunk. Readers see it when its version is its document's."""
 

@@ -161,7 +161,11 @@ async def open_site(
         for tenant in (ACME, OTHER):
             await sources.add_tenant(tenant)
         await sources.register(
-            ACME, kind="filesystem", name="handbook", settings={"root": str(tmp)}, source=SOURCE
+            ACME,
+            kind="filesystem",
+            name="handbook",
+            settings={"root": str(tmp / "handbook")},
+            source=SOURCE,
         )
         passages, embedder = Passages(database), HashEmbedder()
         index = MemoryIndex() if index is None else index

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import uuid
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from api.limits import RateLimits
 from api.logs import OUR_LOGGERS, JsonLines, configure_logging
 from api.settings import RateLimitSettings
 from rag.access import TenantId
-from rag.errors import ConfigurationError, IndexUnavailable, StorageUnavailable
+from rag.errors import ConfigurationError, IndexUnavailable, RateLimited, StorageUnavailable
 from rag.storage.keys import parse_token
 from rag.testing import MemoryIndex
 from tests.api.identity_provider import AUDIENCE, IdentityProvider, identity_provider
@@ -91,12 +92,27 @@ async def test_limits_that_cannot_be_read_stop_the_start() -> None:
         RateLimits(RateLimitSettings(per_caller="often"))
 
 
+async def test_processes_that_share_a_redis_share_the_count(redis_url: str) -> None:
+    settings = RateLimitSettings(per_caller="2/hour")
+    processes = [RateLimits(settings, redis_url=redis_url) for _ in range(2)]
+    caller = f"user:{uuid.uuid4()}"
+    for process in processes:
+        await process.spend(ACME, caller)
+    for process in processes:
+        with pytest.raises(RateLimited) as refused:
+            await process.spend(ACME, caller)
+        assert refused.value.retry_after_s
+    for process in processes:
+        await process.aclose()
+
+
 async def test_without_redis_callers_are_still_limited(caplog: pytest.LogCaptureFixture) -> None:
     limits = RateLimits(RateLimitSettings(per_caller="1/hour"), redis_url="redis://127.0.0.1:1/0")
-    await limits.spend(TenantId("acme"), "user:1")
+    await limits.spend(ACME, "user:1")
     assert "counted per process" in caplog.text
-    with pytest.raises(Exception, match="1 per 1 hour"):
-        await limits.spend(TenantId("acme"), "user:1")
+    with pytest.raises(RateLimited, match="1 per 1 hour"):
+        await limits.spend(ACME, "user:1")
+    await limits.aclose()
 
 
 # --- health and metrics ------------------------------------------------------------------------

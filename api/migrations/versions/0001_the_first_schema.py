@@ -222,25 +222,6 @@ def upgrade() -> None:
     op.create_index("ix_chunks_document_ordinal", "chunks", ["document", "ordinal"], unique=False)
 
     op.create_table(
-        "document_readers",
-        sa.Column("document", sa.String(length=64), nullable=False),
-        sa.Column("clause", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("principal", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["document"],
-            ["documents.id"],
-            name=op.f("fk_document_readers_document"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint(
-            "document", "clause", "principal", name=op.f("pk_document_readers")
-        ),
-    )
-    op.create_index(
-        op.f("ix_document_readers_principal"), "document_readers", ["principal"], unique=False
-    )
-
-    op.create_table(
         "token_vectors",
         sa.Column("chunk", sa.String(length=64), nullable=False),
         sa.Column("dimensions", sa.Integer(), nullable=False),
@@ -254,8 +235,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("token_vectors")
-
-    op.drop_table("document_readers")
 
     op.drop_table("chunks")
 
