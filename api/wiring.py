@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import Any, assert_never, cast
 
 import httpx
-from rag.adapters.late_interaction import LateInteractionReranker
 
 from api.migrations import migrate_database
 from api.platform import Platform
@@ -27,6 +26,7 @@ from ingestion.retry import RetryPolicy
 from ingestion.worker import Tickets, open_redis
 from rag.adapters.extractive import ExtractiveLanguageModel
 from rag.adapters.glossary import GlossaryTranslator
+from rag.adapters.late_interaction import LateInteractionReranker
 from rag.adapters.minilm import default_model_dir
 from rag.adapters.onnx_embedder import load_onnx_embedder
 from rag.adapters.openai_compatible import OpenAICompatibleModel
@@ -35,7 +35,7 @@ from rag.adapters.qdrant_server import open_server_index
 from rag.adapters.relevance import StatementRanker
 from rag.adapters.streaming import Patience
 from rag.answering import Answerer
-from rag.errors import ConfigurationError
+from rag.errors import ConfigurationError, SourceGone
 from rag.fusion import Fusion, normalised_sum_fusion, reciprocal_rank_fusion
 from rag.grounding import GroundingCheck
 from rag.prompts.registry import load_prompt
@@ -49,7 +49,7 @@ from rag.storage.jobs import Jobs
 from rag.storage.keys import Keys
 from rag.storage.originals import Originals
 from rag.storage.passages import Passages
-from rag.storage.records import Source
+from rag.storage.records import Source, SourceState
 from rag.storage.sources import Sources
 
 PROMPT = ("answer", "v1")
@@ -171,7 +171,12 @@ async def _open_work(platform: Platform, *, connect: Connect | None = None) -> A
 
 
 def connector_of(source: Source, *, max_bytes: int) -> Connector:
-    """The connector of a registered source; its own size limit wins over the platform's."""
+    """The connector of a registered source; its own size limit wins over the platform's.
+
+    Raises `SourceGone` for a removed one: a job that was queued before must not bring it back.
+    """
+    if source.state is SourceState.REMOVED:
+        raise SourceGone("the connector was removed")
     return build_connector(
         source.kind, {"max_bytes": max_bytes, **source.settings}, source=source.id
     )

@@ -30,9 +30,7 @@ from rag.types import (
     no_filters,
 )
 
-NO_EVIDENCE = Refusal(
-    RefusalReason.NO_EVIDENCE, "Nothing that you may read answers this question."
-)
+NO_EVIDENCE = Refusal(RefusalReason.NO_EVIDENCE, "Nothing that you may read answers this question.")
 """Said word for word the same whether the answer is hidden from the asker or does not exist."""
 
 UNGROUNDED = Refusal(

@@ -91,9 +91,7 @@ def cells_of(line: str) -> tuple[str, ...]:
 
 def _row(columns: tuple[str, ...], cells: tuple[str, ...]) -> TableRow:
     width = max(len(columns), len(cells))
-    return TableRow(
-        columns + ("",) * (width - len(columns)), cells + ("",) * (width - len(cells))
-    )
+    return TableRow(columns + ("",) * (width - len(columns)), cells + ("",) * (width - len(cells)))
 
 
 def _is_item(text: str) -> bool:

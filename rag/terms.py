@@ -28,13 +28,22 @@ _NEGATORS = frozenset(
     "not no never none neither nor without cannot nothing nobody nicht kein keine keinen keinem keiner keines nie"
     " niemals ohne nichts niemand weder unless".split()
 )
-_UNITS = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-          "seventeen eighteen nineteen twenty").split()
+_UNITS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen twenty"
+).split()
 _EINER = ("null eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf").split()
 _NUMBER_WORDS = (
     {word: str(value) for value, word in enumerate(_UNITS)}
     | {word: str(value) for value, word in enumerate(_EINER)}
-    | {"thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "ninety": "90", "hundred": "100"}
+    | {
+        "thirty": "30",
+        "forty": "40",
+        "fifty": "50",
+        "sixty": "60",
+        "ninety": "90",
+        "hundred": "100",
+    }
     | {"dreißig": "30", "zwanzig": "20", "hundert": "100", "twice": "2", "dozen": "12"}
 )
 _MONTHS = {
@@ -75,7 +84,17 @@ _GLUED_UNIT = re.compile(r"\d+(?:[.,:]\d+)*(?:[a-zA-Z°µ]{1,4}|[a-z]{1,3}/[a-z]
 _WORDY = re.compile(r"\d+(?:[.,]\d+)*(?:-[a-z]{2,})+")
 """`24-hour`, `3-month`: a number and a word, not an identifier."""
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
-_SCALES = {"m": 6, "mio": 6, "million": 6, "millionen": 6, "k": 3, "thousand": 3, "tausend": 3, "bn": 9, "billion": 9}
+_SCALES = {
+    "m": 6,
+    "mio": 6,
+    "million": 6,
+    "millionen": 6,
+    "k": 3,
+    "thousand": 3,
+    "tausend": 3,
+    "bn": 9,
+    "billion": 9,
+}
 _SUFFIXES = tuple(
     sorted(
         (
@@ -180,7 +199,9 @@ def dates_of(text: str) -> frozenset[Date]:
     found: set[Date] = set()
     for match in _DATE.finditer(text):
         groups = {key: value for key, value in match.groupdict().items() if value is not None}
-        year = next((int(groups[key]) for key in ("y1", "y2", "y3", "y4", "y5") if key in groups), None)
+        year = next(
+            (int(groups[key]) for key in ("y1", "y2", "y3", "y4", "y5") if key in groups), None
+        )
         day = next((int(groups[key]) for key in ("d1", "d2", "d3", "d4") if key in groups), None)
         month = next(groups[key] for key in ("m1", "m2", "m3", "m4", "m5") if key in groups)
         found.add(Date(year, _MONTHS.get(month.lower(), 0) or int(month), day))
@@ -255,7 +276,9 @@ def negations_of(text: str) -> int:
 def is_german(text: str) -> bool:
     """Whether German's commonest words, or its letters, outweigh English ones."""
     words = [word.lower() for word in words_of(text)]
-    german = sum(word in _GERMAN for word in words) + sum(any(c in "äöüß" for c in w) for w in words)
+    german = sum(word in _GERMAN for word in words) + sum(
+        any(c in "äöüß" for c in w) for w in words
+    )
     english = sum(word in _ENGLISH for word in words)
     return german > english
 

@@ -249,7 +249,9 @@ class MemoryIndex:
             point
             for (tenant, _), point in self._points.items()
             if scope.admits(tenant, point.access)
-            and all(_holds(point.metadata.get(name), condition) for name, condition in filters.items())
+            and all(
+                _holds(point.metadata.get(name), condition) for name, condition in filters.items()
+            )
         ]
 
 
@@ -301,6 +303,10 @@ def _order(value: MetadataValue, bound: float | str) -> int | None:
     """-1, 0 or 1 as `value` stands to `bound`; None where the two cannot be compared."""
     if isinstance(value, str) and isinstance(bound, str):
         return (value > bound) - (value < bound)
-    if isinstance(value, int | float) and not isinstance(value, bool) and not isinstance(bound, str):
+    if (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and not isinstance(bound, str)
+    ):
         return (value > bound) - (value < bound)
     return None

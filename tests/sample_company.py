@@ -10,10 +10,10 @@ from pathlib import Path
 from api.platform import Platform
 from api.settings import Settings
 from api.wiring import open_platform
-from ingestion.jobs import sync_job
 from rag.access import Principal, PrincipalId, TenantId
-from rag.storage.records import Job, JobState, Source, document_id_of
+from rag.storage.records import Job, Source, document_id_of
 from rag.types import DocumentId
+from tests.syncing import sync
 
 CORPUS = Path(__file__).parents[1] / "corpora" / "aldermoor"
 TENANT = TenantId("aldermoor")
@@ -34,21 +34,7 @@ class SampleCompany:
 
     async def sync(self) -> list[Job]:
         """Take in what changed in the folder; the jobs that it took, as they ended."""
-        jobs, tenant = self.platform.jobs, TENANT
-        [listing] = await jobs.enqueue([sync_job(tenant, self.source.id)])
-        while (ended := await jobs.get(tenant, listing)).state in PENDING:
-            await asyncio.sleep(0.05)
-        assert ended.state is JobState.DONE, ended.error
-        while (await self.platform.sources.progress(tenant, self.source.id)).pending:
-            await asyncio.sleep(0.05)
-        return [
-            job
-            for job in await jobs.listed(tenant, source=self.source.id, limit=1_000)
-            if job.batch == listing
-        ]
-
-
-PENDING = frozenset({JobState.QUEUED, JobState.WAITING, JobState.RUNNING})
+        return await sync(self.platform, self.source)
 
 
 def employee(user: str, *groups: str) -> Principal:
@@ -59,10 +45,10 @@ def employee(user: str, *groups: str) -> Principal:
 
 @asynccontextmanager
 async def open_sample_company(folder: Path) -> AsyncGenerator[SampleCompany]:
-    """The company, its documents copied to `folder` and being ingested from there on first `sync`."""
-    documents = folder.resolve() / "documents"
+    """The company, its documents copied to `folder`, an absolute path; the first `sync` ingests."""
+    documents = folder / "documents"
     await asyncio.to_thread(shutil.copytree, CORPUS / "documents", documents)
-    settings = Settings(data_dir=folder.resolve() / "data", tenant=TENANT)
+    settings = Settings(data_dir=folder / "data", tenant=TENANT)
     async with open_platform(settings) as platform:
         await platform.sources.add_tenant(TENANT)
         source = await platform.sources.register(

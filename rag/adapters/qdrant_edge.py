@@ -10,6 +10,7 @@ asker may read is missed.
 import asyncio
 import os
 import pickle
+import shutil
 import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Collection, Sequence
@@ -36,6 +37,8 @@ from rag.types import ChunkId, DocumentId, Filters, IndexHit, Metadata, Vector
 _POINTS_A_REQUEST = 32
 """About 20 ms of work: what a search may have to wait behind while documents are indexed."""
 _CLOSE_WITHIN_S = 30.0
+_FULL_BELOW_BYTES = 64 << 20
+"""What the engine takes at least when it needs more room."""
 
 
 class QdrantEdgeIndex:
@@ -46,6 +49,7 @@ class QdrantEdgeIndex:
         self._dimensions = dimensions
         self._connection: _Connection | None = None
         self._connecting = asyncio.Lock()
+        self._closed = False
 
     @property
     def process_id(self) -> int | None:
@@ -105,6 +109,7 @@ class QdrantEdgeIndex:
 
     async def aclose(self) -> None:
         async with self._connecting:
+            self._closed = True
             if self._connection:
                 await self._connection.aclose()
                 self._connection = None
@@ -112,6 +117,8 @@ class QdrantEdgeIndex:
     async def connect(self) -> "_Connection":
         """The live connection; a process that died is started again. Errors: as `_ask`."""
         async with self._connecting:
+            if self._closed:
+                raise IndexUnavailable("the index is closed")
             if self._connection is None or self._connection.ended:
                 if self._connection:
                     await self._connection.aclose()
@@ -128,8 +135,14 @@ class QdrantEdgeIndex:
 
     async def _ask(self, operation: str, *arguments: object) -> object:
         """Errors: `IndexUnavailable`, `StorageUnavailable`; `ConfigurationError` on opening."""
-        connection = await self.connect()
-        return _result(await connection.ask((operation, arguments)))
+        try:
+            connection = await self.connect()
+            return _result(await connection.ask((operation, arguments)))
+        except IndexUnavailable as error:
+            # The engine writes to mapped files: on a full disk it is killed, without a word.
+            if shutil.disk_usage(self._path).free < _FULL_BELOW_BYTES:
+                raise StorageUnavailable(f"the disk of {self._path} is full") from error
+            raise
 
 
 @asynccontextmanager

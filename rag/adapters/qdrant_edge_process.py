@@ -13,6 +13,7 @@ import pickle
 import select
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -91,14 +92,19 @@ def main(path: str, dimensions: str) -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     requests = os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
-    try:
-        with open_shard(Path(path), dimensions=int(dimensions)) as shard:
-            answers.write(frame(Done(result=None)))
-            answers.flush()
-            serve(shard, requests, answers)
-    except ConfigurationError as error:
-        answers.write(frame(Failed("configuration", str(error))))
-    answers.flush()
+    with suppress(BrokenPipeError):  # whoever asked is gone, and the shard is closed all the same
+        try:
+            with open_shard(Path(path), dimensions=int(dimensions)) as shard:
+                answers.write(frame(Done(result=None)))
+                answers.flush()
+                serve(shard, requests, answers)
+        except BrokenPipeError:
+            raise
+        except ConfigurationError as error:
+            answers.write(frame(Failed("configuration", str(error))))
+        except Exception as error:  # noqa: BLE001 - the engine raises bare Exceptions; the caller is told
+            answers.write(frame(_failure(error)))
+        answers.flush()
 
 
 if __name__ == "__main__":

@@ -38,7 +38,9 @@ _WANTS: tuple[tuple[Wants, re.Pattern[str]], ...] = (
     ),
     ("name", re.compile(r"\bwhose?\b|\bwhom\b|\bwer\b|\bwem\b|\bwen\b", re.IGNORECASE)),
 )
-_CLOCK = re.compile(r"\b\d{1,2}[:.]\d\d\b|\b\d{1,2} ?(?:am|pm|uhr|o'clock)\b|\b(?:19|20)\d\d\b", re.IGNORECASE)
+_CLOCK = re.compile(
+    r"\b\d{1,2}[:.]\d\d\b|\b\d{1,2} ?(?:am|pm|uhr|o'clock)\b|\b(?:19|20)\d\d\b", re.IGNORECASE
+)
 _DAYS = frozenset(
     "monday tuesday wednesday thursday friday saturday sunday montag dienstag mittwoch donnerstag freitag samstag"
     " sonntag daily weekly monthly quarter täglich wöchentlich monatlich quartal".split()

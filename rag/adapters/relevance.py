@@ -154,7 +154,7 @@ def _matcher(asked: Asked, glossary: Glossary) -> Callable[[str], frozenset[str]
 def _leads_on(statement: Statement) -> bool:
     """Whether it says nothing by itself: `Opening hours:`, a bare heading's few words."""
     return statement.row is None and (
-        statement.text.endswith(":") or len(content_words(statement.text)) < 2  # noqa: PLR2004
+        statement.text.endswith(":") or len(content_words(statement.text)) < 2
     )
 
 

@@ -22,9 +22,7 @@ class Patience:
     total_s: float = 180.0
 
 
-async def paced(
-    pieces: AsyncIterator[T], patience: Patience, *, model: str
-) -> AsyncGenerator[T]:
+async def paced(pieces: AsyncIterator[T], patience: Patience, *, model: str) -> AsyncGenerator[T]:
     """`pieces`, for as long as they come in time. Raises `ModelUnavailable` when they do not.
 
     The clock starts when the first piece is asked for, and stands still while the reader works:

@@ -75,7 +75,9 @@ def parse_prompt(text: str, *, name: str, version: str) -> Prompt:
 
 def render(prompt: Prompt, question: str, evidence: Sequence[Evidence]) -> tuple[Message, ...]:
     """The messages for a model. What is filled in is never looked at for placeholders again."""
-    shown = "\n\n".join(f"[{each.number}] {each.hit.chunk.header}\n{each.text}" for each in evidence)
+    shown = "\n\n".join(
+        f"[{each.number}] {each.hit.chunk.header}\n{each.text}" for each in evidence
+    )
     values = {
         "marker": unguessable_marker(f"{question}\n{shown}"),
         "evidence": shown,

@@ -22,6 +22,7 @@ import numpy as np
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.node_parser import SemanticSplitterNodeParser, SentenceSplitter
 from llama_index.core.schema import Document as LlamaDocument
+from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
 from ingestion.chunkers.breakpoints import EmbeddedBreakpoints
@@ -36,6 +37,7 @@ PASSAGES = 10
 TOKENS_READ = 1_000
 EDIT = "From next month on, everyone who enters the plant must wear a blue helmet."
 
+Vectors = NDArray[np.float32]
 Chunker = Callable[[str], Awaitable[list[str]]]
 
 
@@ -103,6 +105,10 @@ def ways(embedder: OnnxEmbedder) -> dict[str, Chunker]:
     def sentences(text: str) -> list[str]:
         return [text[span.start : span.end] for span in split_sentences(text)]
 
+    def tokens(text: str) -> list[str]:
+        """As many as there are: the splitter only counts them."""
+        return [""] * embedder.count_tokens([text])[0]
+
     def structural(chunker: StructuralChunker) -> Chunker:
         async def chunk(text: str) -> list[str]:
             return [found.text for found in await chunker.chunk(_document(text))]
@@ -126,7 +132,7 @@ def ways(embedder: OnnxEmbedder) -> dict[str, Chunker]:
     fixed = SentenceSplitter(
         chunk_size=200,
         chunk_overlap=30,
-        tokenizer=lambda text: [""] * embedder.count_tokens([text])[0],
+        tokenizer=tokens,
         chunking_tokenizer_fn=sentences,
     )
     return {
@@ -178,21 +184,24 @@ async def measure(texts: Sequence[Text], embedder: OnnxEmbedder) -> dict[str, An
     return {"documents": len(texts), "ways": found}
 
 
+@dataclass(frozen=True, slots=True)
+class Searched:
+    chunks: Sequence[str]
+    sizes: Sequence[int]
+    vectors: Vectors
+
+
 async def _recall(
-    question: str,
-    wanted: frozenset[str],
-    chunks: Sequence[str],
-    sizes: Sequence[int],
-    vectors: np.ndarray[Any, np.dtype[np.float32]],
-    embedder: OnnxEmbedder,
+    question: str, wanted: frozenset[str], searched: Searched, embedder: OnnxEmbedder
 ) -> float:
+    """The share of `wanted` in the best chunks, the last of them read as far as the budget goes."""
     query = await embedder.embed_query(question)
     room, shown = TOKENS_READ, ""
-    for place in np.argsort(-(vectors @ query.vector), kind="stable").tolist():
-        # The last chunk is read as far as the budget goes.
-        share = min(1.0, room / max(1, sizes[place]))
-        shown += "\n" + chunks[place][: int(len(chunks[place]) * share)]
-        room -= sizes[place]
+    order: list[int] = np.argsort(-(searched.vectors @ query.vector), kind="stable").tolist()
+    for place in order:
+        chunk, size = searched.chunks[place], searched.sizes[place]
+        shown += "\n" + chunk[: int(len(chunk) * min(1.0, room / size))]
+        room -= size
         if room <= 0:
             break
     return sum(sentence in shown for sentence in wanted) / len(wanted)

@@ -148,6 +148,23 @@ async def test_an_index_whose_making_was_cut_short_is_made_again(tmp_path: Path)
         assert await index.count(TENANT) == 0
 
 
+async def test_a_damaged_index_is_unavailable_and_says_why(tmp_path: Path) -> None:
+    async with open_edge_index(tmp_path, dimensions=4) as index:
+        await index.upsert(points(range(3)))
+    (tmp_path / "shard" / "edge_config.json").write_text("{")
+    with pytest.raises(IndexUnavailable, match="edge_config"):
+        async with open_edge_index(tmp_path, dimensions=4):
+            pass
+
+
+async def test_a_closed_index_answers_no_more(tmp_path: Path) -> None:
+    async with open_edge_index(tmp_path, dimensions=4) as index:
+        pass
+    with pytest.raises(IndexUnavailable, match="closed"):
+        await find(index)
+    assert index.process_id is None
+
+
 async def test_optimising_changes_no_result(tmp_path: Path) -> None:
     async with open_edge_index(tmp_path, dimensions=4) as index:
         await index.upsert(points(range(300)))
