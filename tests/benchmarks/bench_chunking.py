@@ -165,9 +165,8 @@ async def measure(texts: Sequence[Text], embedder: OnnxEmbedder) -> dict[str, An
         sizes = embedder.count_tokens(flat)
         vectors = np.stack([one.vector for one in embeddings])
         questions = [question for text in texts for question in text.questions]
-        recall = [
-            await _recall(q, wanted, flat, sizes, vectors, embedder) for q, wanted in questions
-        ]
+        searched = Searched(flat, sizes, vectors)
+        recall = [await _recall(asked, wanted, searched, embedder) for asked, wanted in questions]
         found[name] = {
             "chunks": len(flat),
             "tokens": {
