@@ -127,7 +127,7 @@ class IngestionSettings(Section):
     chunk_tokens: int = Field(default=200, ge=32, le=2_000, description="Token budget of a chunk.")
     overlap: float = Field(default=0.15, ge=0, le=0.5, description="Overlap inside a section.")
     workers: int = Field(
-        default=2, ge=1, le=64, description="Jobs that one process runs at a time."
+        default=8, ge=1, le=64, description="Jobs that one process runs at a time."
     )
     lease_s: float = Field(default=300, gt=0, description="How long a worker holds a job unheard.")
 

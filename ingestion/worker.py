@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 QUEUE = "rag:jobs"
 RUN = "run_most_urgent"
 LONGEST_JOB = timedelta(hours=2)
+HEALTH_SECONDS = 20
+"""How often a worker reports over Redis; one that has not for that long counts as gone."""
 SWEEP_SECONDS = frozenset(range(0, 60, 10))
 
 
@@ -86,6 +88,7 @@ def build_worker(
         queue_name=QUEUE,
         max_jobs=concurrency,
         poll_delay=0.2,
+        health_check_interval=HEALTH_SECONDS,
         handle_signals=handle_signals,
         log_results=False,
     )

@@ -1,5 +1,6 @@
 """How far apart in meaning neighbouring sentences are: a long section is cut where they differ."""
 
+import asyncio
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -38,7 +39,7 @@ class LexicalBreakpoints:
     name = "lexical"
 
     async def distances(self, passages: Sequence[Sequence[str]]) -> list[list[float]]:
-        return [_lexical_distances(sentences) for sentences in passages]
+        return await asyncio.to_thread(lambda: [_lexical_distances(given) for given in passages])
 
 
 class EmbeddedBreakpoints:

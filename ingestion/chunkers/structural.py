@@ -113,13 +113,16 @@ class StructuralChunker:
         )
 
     async def chunk(self, document: Document) -> Sequence[Chunk]:
-        text = document.text
-        parts = await asyncio.to_thread(lambda: list(self._parts(document, text)))
+        text, parts = await asyncio.to_thread(self._measured, document)
         long = [part for part in parts if isinstance(part, _Run) and part.is_long]
         distances = await self._breakpoints.distances(
             [[text[unit.span.start : unit.span.end] for unit in run.units] for run in long]
         )
         return await asyncio.to_thread(self._chunks, document, text, parts, distances)
+
+    def _measured(self, document: Document) -> tuple[str, list[_Run | _Tabled]]:
+        text = document.text
+        return text, list(self._parts(document, text))
 
     def _parts(self, document: Document, text: str) -> Iterator[_Run | _Tabled]:
         """The document by heading path, and there by text and table."""

@@ -49,10 +49,11 @@ def table_parts(table: Table, *, budget: int, limit: int, count: CountTokens) ->
     still in several pieces.
     """
     text = table.text
-    if count([text])[0] <= budget:
+    rows = _rows(table, text, count)
+    above_rows = text[: rows[0].span.start] if rows else text
+    if count([above_rows])[0] + sum(row.tokens for row in rows) <= budget:
         return [TablePart(text, Span(0, len(text)))]
     frame = _frame(table, budget, count)
-    rows = _rows(table, count)
     if not rows:
         return [
             TablePart(text[span.start : span.end], span)
@@ -91,10 +92,10 @@ def _row_parts(
             yield TablePart(wide, row.span)
 
 
-def _rows(table: Table, count: CountTokens) -> list[_Row]:
+def _rows(table: Table, text: str, count: CountTokens) -> list[_Row]:
     lines = [markdown_row(row) for row in table.rows]
     tokens = count(lines)
-    at = len(table.text) - sum(map(len, lines)) - max(0, len(lines) - 1)
+    at = len(text) - sum(map(len, lines)) - max(0, len(lines) - 1)
     rows: list[_Row] = []
     for cells, line, size in zip(table.rows, lines, tokens, strict=True):
         rows.append(_Row(cells, line, Span(at, at + len(line)), size))

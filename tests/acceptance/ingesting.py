@@ -1,6 +1,6 @@
 """A process that ingests a folder and says how far it is, until it is killed.
 
-`python -m tests.acceptance.ingesting DATA_DIR FOLDER`; `test_bad_input.py` runs it.
+`python -m tests.acceptance.ingesting DATA_DIR FOLDER`; `test_interrupted_ingest.py` runs it.
 """
 
 import asyncio
