@@ -25,7 +25,7 @@ class ExtractiveLanguageModel:
     """
 
     ranker: StatementRanker
-    answers_from: float = 0.11
+    answers_from: float = 0.13
     """The least probability of the first statement; tests/benchmarks/fit_abstention.py chose it."""
     adds_from: float = 0.6
     """The least probability, as a share of the first's, of a further one."""
@@ -51,7 +51,7 @@ class ExtractiveLanguageModel:
         """Nothing is held."""
 
     def _chosen(self, ranked: Sequence[Judged]) -> list[Judged]:
-        """The best statement, and up to two that add what it lacks or what another document says."""
+        """The best statement, and up to two that say what of the question it leaves out."""
         if not ranked or ranked[0].probability < self.answers_from:
             return []
         chosen = [ranked[0]]
@@ -59,11 +59,9 @@ class ExtractiveLanguageModel:
         for judged in ranked[1:]:
             if len(chosen) == _SENTENCES or judged.probability < least:
                 break
-            documents = {each.statement.chunk.document.id for each in chosen}
             covered = frozenset[str]().union(*(each.covers for each in chosen))
             adds = bool(judged.covers - covered)
-            elsewhere = judged.statement.chunk.document.id not in documents
-            if (adds or elsewhere) and not any(_repeats(judged, each) for each in chosen):
+            if adds and not any(_repeats(judged, each) for each in chosen):
                 chosen.append(judged)
         return chosen
 

@@ -1,11 +1,12 @@
 """Files that are not what they say, or that would hurt: each is refused with the reason."""
 
-# pyright: reportUnknownMemberType=false, reportUnknownLambdaType=false, reportMissingTypeStubs=false
+# pyright: reportUnknownMemberType=false, reportUnknownLambdaType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false, reportMissingTypeStubs=false
 # the libraries that make the files are not typed throughout
 
 import io
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msoffcrypto.format.ooxml as office_encryption
@@ -50,7 +51,7 @@ MAKERS: dict[str, Callable[[], bytes]] = {
     ".xlsx": lambda: xlsx_file(
         lambda book: book.active.append(["Part", "Bar"]) or book.active.append(["S", 1])
     ),
-    ".pdf": lambda: pdf_file(SENTENCE),
+    ".pdf": partial(pdf_file, SENTENCE),
     ".png": lambda: picture("One line of words"),
     ".txt": lambda: SENTENCE.encode(),
 }
