@@ -3,7 +3,7 @@
 Rules rather than a model: the same text is always cut the same way, a cut depends on the few
 characters around it, and a megabyte takes well under a second.
 """
-# ruff: noqa: RUF001, SIM905 - quotes and stops of other scripts; word lists read best as words
+
 
 import re
 from collections.abc import Iterator

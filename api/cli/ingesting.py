@@ -1,23 +1,25 @@
 """`rag ingest`, `rag connectors` and `rag reindex`: getting documents in."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from api.cli.client import Api, open_api, path_of
+from api.cli.client import open_api, path_of
 from api.cli.options import AsJson, Tenant, metadata_of, readers_of, settings_for
-from api.cli.output import note, progress_bar, show, show_json, show_table
+from api.cli.output import note, show, show_json, show_table
 from api.cli.signals import until_stopped
+from api.cli.syncing import (
+    CONNECTORS,
+    counted,
+    register_folder,
+    show_report,
+    sync_and_wait,
+    until_idle,
+)
 from api.cli.watching import changes_of
-from rag.errors import InvalidRequest, SourceUnavailable
-
-FIRST_POLL_S, LAST_POLL_S = 0.1, 1.0
-ENDED = {"done", "failed", "dead"}
-FAILURES_SHOWN = 20
-CONNECTORS, JOBS = "/v1/admin/connectors", "/v1/admin/jobs"
+from rag.errors import InvalidRequest
 
 ConnectorId = Annotated[str, typer.Argument(help="The connector's id.")]
 Folder = Annotated[Path, typer.Argument(help="A folder of documents.")]
@@ -159,14 +161,14 @@ def remove(connector: ConnectorId, *, tenant: Tenant = None, as_json: AsJson = F
     async def run() -> dict[str, Any]:
         async with open_api(settings_for(tenant)) as api:
             removed = await api.call("DELETE", path_of(CONNECTORS, connector))
-            await _until_idle(api, connector)
+            await until_idle(api, connector)
             return removed
 
     removed = asyncio.run(run())
     if as_json:
         show_json({"connector": connector, **removed})
     else:
-        show(f"Removed, with {_counted(removed['documents'], 'document')}.")
+        show(f"Removed, with {counted(removed['documents'], 'document')}.")
 
 
 def reindex(
@@ -187,7 +189,7 @@ def reindex(
             body = {**what, "dry_run": dry_run}
             result = await api.call("POST", "/v1/admin/reindex", body=body)
             if not dry_run:
-                await _until_idle(api, connector)
+                await until_idle(api, connector)
             return result
 
     result = asyncio.run(run())
@@ -196,118 +198,9 @@ def reindex(
         return
     would = "Would index" if dry_run else "Indexed"
     show(
-        f"{would} {_counted(result['documents'], 'document')} anew: "
-        f"{_counted(result['chunks'], 'chunk')}, {result['bytes']} bytes."
+        f"{would} {counted(result['documents'], 'document')} anew: "
+        f"{counted(result['chunks'], 'chunk')}, {result['bytes']} bytes."
     )
-
-
-async def register_folder(api: Api, name: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """The connector of that folder: a new one, or the one it has, with these settings over its own."""
-    known = await api.call("GET", CONNECTORS)
-    for connector in known["connectors"]:
-        before = connector["settings"]
-        if connector["kind"] == "filesystem" and before.get("root") == settings["root"]:
-            if before | settings == before:
-                return connector
-            path = path_of(CONNECTORS, connector["id"])
-            return await api.call("PATCH", path, body={"settings": before | settings})
-    body = {"kind": "filesystem", "name": name, "settings": settings}
-    return await api.call("POST", CONNECTORS, body=body)
-
-
-async def sync_and_wait(api: Api, connector: str, *, progress: bool) -> dict[str, Any]:
-    """Sync and wait until every job of it has ended. Raises `SourceUnavailable`."""
-    path = path_of(CONNECTORS, connector)
-    accepted = await api.call("POST", f"{path}/sync")
-    with progress_bar(shown=progress) as bar:
-        task = bar.add_task("listing", total=None)
-        job = await wait_for(api, accepted["job_id"])
-        async for _ in _polls():
-            status = await api.call("GET", f"{path}/status")
-            jobs = status["jobs"]
-            bar.update(
-                task,
-                description="ingesting",
-                total=jobs["listed"],
-                completed=jobs["done"] + jobs["failed"],
-            )
-            if not jobs["pending"]:
-                break
-    if job["state"] != "done":
-        raise SourceUnavailable(f"the source could not be read: {job['error']}")
-    return {
-        "connector": connector,
-        **{name: jobs[name] for name in ("listed", "done", "failed")},
-        "documents": status["documents"],
-        "problems": status["problems"],
-        "failures": await _failures(api, connector, jobs["failed"]),
-    }
-
-
-async def _failures(api: Api, connector: str, count: int) -> list[dict[str, Any]]:
-    """Of the `count` jobs that failed last, at most so many that one can read them."""
-    failed: list[dict[str, Any]] = []
-    for state in ("failed", "dead") if count else ():
-        params = {"connector": connector, "state": state, "limit": min(count, FAILURES_SHOWN)}
-        failed += (await api.call("GET", JOBS, params=params))["jobs"]
-    failed.sort(key=lambda job: job["created_at"], reverse=True)
-    return [
-        {
-            "job": job["id"],
-            "uri": job["uri"],
-            "reason": job["error"],
-            "error_class": job["error_class"],
-        }
-        for job in failed[: min(count, FAILURES_SHOWN)]
-    ]
-
-
-async def wait_for(api: Api, job: str) -> dict[str, Any]:
-    """The job when it has ended."""
-    async for _ in _polls():
-        shown = await api.call("GET", path_of(JOBS, job))
-        if shown["state"] in ENDED:
-            return shown
-    raise AssertionError  # the polls do not end
-
-
-async def _until_idle(api: Api, connector: str | None) -> None:
-    """Until no job of the connector, or of the tenant, is to be done any more."""
-    params: dict[str, str | int | list[str]] = {"limit": 1}
-    if connector is not None:
-        params["connector"] = connector
-    async for _ in _polls():
-        listed = [
-            await api.call("GET", JOBS, params={**params, "state": state})
-            for state in ("queued", "waiting", "running")
-        ]
-        if not any(jobs["jobs"] for jobs in listed):
-            return
-
-
-async def _polls() -> AsyncGenerator[None]:
-    """Now, and again and again, ever less often."""
-    pause = FIRST_POLL_S
-    while True:
-        yield
-        await asyncio.sleep(pause)
-        pause = min(pause * 1.5, LAST_POLL_S)
-
-
-def show_report(report: dict[str, Any]) -> None:
-    counts = ", ".join(f"{count} {state}" for state, count in sorted(report["documents"].items()))
-    if report["listed"]:
-        changes = _counted(report["listed"], "change")
-        show(f"{changes}: {report['done']} done, {report['failed']} failed.")
-    else:
-        show("Nothing changed.")
-    show(f"Documents now: {counts or 'none'}.")
-    for failure in report["failures"]:
-        show(f"  failed: {failure['uri']}: {failure['reason']}", style="red")
-    if (more := report["failed"] - len(report["failures"])) > 0:
-        show(f"  … and {more} more: `rag jobs list --state failed`", style="red")
-    for problem in report["problems"]:
-        show(f"  problem: {problem['uri']}: {problem['reason']}", style="yellow")
 
 
 def _folder_settings(path: Path, readers: str | None, metadata: list[str] | None) -> dict[str, Any]:
@@ -325,10 +218,6 @@ def _folder_settings(path: Path, readers: str | None, metadata: list[str] | None
     if metadata is not None:
         said["metadata"] = metadata_of(metadata)
     return said
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _call(method: str, path: str, tenant: str | None, body: dict[str, Any] | None = None) -> Any:

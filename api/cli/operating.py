@@ -7,12 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from api.cli.client import open_api, path_of
-from api.cli.ingesting import wait_for
 from api.cli.options import AsJson, Tenant, groups_of, settings_for, user_of
 from api.cli.output import show, show_json, show_table
+from api.cli.syncing import JOBS, wait_for
 from rag.errors import InvalidRequest
 
-JOBS, KEYS = "/v1/admin/jobs", "/v1/admin/keys"
+KEYS = "/v1/admin/keys"
 
 
 def add_to(app: typer.Typer) -> None:

@@ -153,9 +153,10 @@ def _listening(host: str, port: int) -> Generator[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family)
-    except (OSError, UnicodeError) as error:
-        known = isinstance(error, OSError) and error.errno is not None and error.errno > 0
-        reason = os.strerror(error.errno) if known else "no such address"
+    except (socket.gaierror, UnicodeError) as error:
+        raise ConfigurationError(f"cannot listen on {host}: no such address") from error
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
         raise ConfigurationError(f"cannot listen on {host}:{port}: {reason}") from error
     with listener:
         yield listener

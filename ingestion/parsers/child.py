@@ -28,17 +28,16 @@ def main() -> None:
     _preload()
     replies.write(LENGTH.pack(0))  # ready
     replies.flush()
-    while (file := read_request(requests)) is not None:
-        reply = _answer(file, limits)
-        is_out_of_memory = reply is None
-        replies.write(packed_reply(reply or LimitExceeded("reading it takes too much memory")))
-        replies.flush()
-        if is_out_of_memory:
-            sys.exit(OUT_OF_MEMORY)
+    try:
+        while (file := read_request(requests)) is not None:
+            replies.write(packed_reply(_answer(file, limits)))
+            replies.flush()
+    except MemoryError:  # what is left of this process cannot be trusted: say so by ending it
+        os._exit(OUT_OF_MEMORY)
 
 
-def _answer(file: RawFile, limits: Limits) -> Extracted | PermanentError | None:
-    """What the file says, or why not; None where memory ran out."""
+def _answer(file: RawFile, limits: Limits) -> Extracted | PermanentError:
+    """What the file says, or why not. `MemoryError` passes."""
     from ingestion.parsers.formats import extract  # noqa: PLC0415 - loaded by then
 
     try:
@@ -46,7 +45,7 @@ def _answer(file: RawFile, limits: Limits) -> Extracted | PermanentError | None:
     except PermanentError as error:
         return error
     except MemoryError:
-        return None
+        raise
     except RecursionError:
         return LimitExceeded("it is nested too deep")
     except Exception as error:  # noqa: BLE001 - a parser's own fault ends here, as a failed file

@@ -91,7 +91,10 @@ class SubprocessParser:
             name=_name_of(resource.uri), media_type=resource.media_type, body=resource.body
         )
         async with self._places:
-            extracted = await self._extract(file)
+            try:
+                extracted = await self._extract(file)
+            except _DiedInUse:  # perhaps of an earlier file: only a fresh child's death counts
+                extracted = await self._extract(file, fresh=True)
         return ParsedDocument(
             title=extracted.title or resource.title,
             sections=extracted.sections,
@@ -109,8 +112,8 @@ class SubprocessParser:
         """Whether the process `pid` is one of its children."""
         return any(child.process.pid == pid for child in self._all)
 
-    async def _extract(self, file: RawFile) -> Extracted:
-        child = await self._take()
+    async def _extract(self, file: RawFile, *, fresh: bool = False) -> Extracted:
+        child = await (self._start() if fresh else self._take())
         usable = False
         try:
             async with asyncio.timeout(self._deadline_s):
@@ -120,6 +123,8 @@ class SubprocessParser:
             raise LimitExceeded(f"reading it took more than {self._deadline_s:g} s") from error
         except (EOFError, ConnectionError) as error:
             status = await child.status()
+            if child.asked > 1:
+                raise _DiedInUse from error
             if status in {OUT_OF_MEMORY, -signal.SIGKILL, -signal.SIGABRT}:
                 raise LimitExceeded("reading it takes too much memory") from error
             raise ParseError(f"the parsing process died on it (status {status})") from error
@@ -167,6 +172,10 @@ class SubprocessParser:
     async def _end(self, child: "_Child") -> None:
         self._all.discard(child)
         await child.kill()
+
+
+class _DiedInUse(Exception):  # noqa: N818 - a signal inside this module
+    """A child that had read other files before died on this one."""
 
 
 @dataclass(slots=True, eq=False)

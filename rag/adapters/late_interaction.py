@@ -29,7 +29,7 @@ class LateInteractionReranker:
 
     Both are min-max normalised over the candidates: `weight` is MaxSim's share. A candidate
     without token vectors keeps its fused standing: its fused score stands for its MaxSim. The
-    default weight is the one that gained on both sets of docs/decisions/0006-late-interaction.md.
+    default weight is the one that gained on both sets of docs/decisions/0006-fusion-and-reranking.md.
     """
 
     def __init__(self, store: TokenVectorStore, *, weight: float = 0.4) -> None:

@@ -50,8 +50,9 @@ class LlamaIndexModel:
         ]
         try:
             responses = await self.llm.astream_chat(messages)
-            async for response in responses:
-                yield response
+            async with aclosing(responses):
+                async for response in responses:
+                    yield response
         except Exception as error:
             # Each provider raises errors of its own, which may repeat the key or the prompt: what
             # they share is at most a status, and only that and the error's kind are told.

@@ -1,5 +1,6 @@
 """A language model behind an OpenAI-compatible endpoint: vLLM, TGI, Ollama, llama.cpp, managed ones."""
 
+import math
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -7,7 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import httpx
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from rag.adapters.streaming import Patience, paced
 from rag.errors import ModelUnavailable, PermanentError
@@ -17,6 +18,13 @@ from rag.types import Usage
 _TRY_AGAIN = frozenset({408, 409, 425, 429})
 _OK, _SERVER_ERRORS = 200, 500
 _DONE = "[DONE]"
+_UNSENDABLE = (
+    httpx.InvalidURL,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+    UnicodeEncodeError,
+)
+"""What httpx raises for an address or a header that is none, before anything is sent."""
 
 
 class _Delta(BaseModel):
@@ -35,6 +43,9 @@ class _Counts(BaseModel):
 
 class _Frame(BaseModel):
     """One event of the stream. The last one before the end has the usage and no choice."""
+
+    # A frame that is none may repeat the key or the prompt: pydantic's error must not show it.
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     choices: list[_Choice] = []
     usage: _Counts | None = None
@@ -87,7 +98,32 @@ class OpenAICompatibleModel:
         await self.client.aclose()
 
     async def _frames(self, prompt: GroundedPrompt) -> AsyncGenerator[_Frame]:
-        request = self.client.build_request(
+        try:
+            response = await self.client.send(self._request(prompt), stream=True)
+            try:
+                if response.status_code != _OK:
+                    raise self._refused(response)
+                async with aclosing(_events(response.aiter_lines())) as events:
+                    async for data in events:
+                        if data == _DONE:
+                            return
+                        if (frame := self._frame(data)).says_something:
+                            yield frame
+            finally:
+                await response.aclose()
+        except _UNSENDABLE as error:
+            # These errors show the header or the address itself: they may not even be the cause.
+            raise PermanentError(
+                f"the address or the key of {self.model} cannot be sent ({type(error).__name__})"
+            ) from None
+        except httpx.HTTPError as error:
+            # The library's words may hold the address with its credentials: only its kind is told.
+            raise ModelUnavailable(
+                f"{self.model} could not be reached ({type(error).__name__})"
+            ) from error
+
+    def _request(self, prompt: GroundedPrompt) -> httpx.Request:
+        return self.client.build_request(
             "POST",
             f"{self.base_url.rstrip('/')}/chat/completions",
             headers=self._headers(),
@@ -105,24 +141,6 @@ class OpenAICompatibleModel:
             # Waiting for the model is timed piece by piece; only connecting is httpx's to time.
             timeout=httpx.Timeout(None, connect=self.patience.connect_s),
         )
-        try:
-            response = await self.client.send(request, stream=True)
-            try:
-                if response.status_code != _OK:
-                    raise self._refused(response)
-                async with aclosing(_events(response.aiter_lines())) as events:
-                    async for data in events:
-                        if data == _DONE:
-                            return
-                        if (frame := self._frame(data)).says_something:
-                            yield frame
-            finally:
-                await response.aclose()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            # The library's words may hold the address with its credentials: only its kind is told.
-            raise ModelUnavailable(
-                f"{self.model} could not be reached ({type(error).__name__})"
-            ) from error
 
     def _headers(self) -> dict[str, str]:
         if self.api_key is None:
@@ -172,7 +190,8 @@ def retry_after_s(header: str | None, *, now: datetime | None = None) -> float |
     if header is None:
         return None
     if header.strip().isdecimal():
-        return float(header)
+        seconds = float(header)
+        return seconds if math.isfinite(seconds) else None
     try:
         then = parsedate_to_datetime(header)
     except ValueError:

@@ -4,7 +4,7 @@
 
 The principal directions of the model's own vocabulary, read a hundred shuffled words at a time: no
 corpus, so none is favoured. On SciFact it keeps as much as the corpus's own directions do
-(docs/decisions/0006-late-interaction.md). Committed, because another machine's last digits would
+(docs/decisions/0006-fusion-and-reranking.md). Committed, because another machine's last digits would
 make other directions, and vectors that were stored before must stay comparable.
 """
 

@@ -53,7 +53,7 @@ MAKERS: dict[str, Callable[[], bytes]] = {
     ),
     ".pdf": partial(pdf_file, SENTENCE),
     ".png": lambda: picture("One line of words"),
-    ".txt": lambda: SENTENCE.encode(),
+    ".txt": SENTENCE.encode,
 }
 
 

@@ -1,7 +1,5 @@
 """Plain text, Markdown and HTML: structure kept, nothing hidden let through."""
 
-# ruff: noqa: RUF001 - other scripts are what some of these tests are about
-
 import pytest
 
 from ingestion.parsers.decoding import decoded

@@ -1,0 +1,86 @@
+"""What counts as said by the evidence, with the embedder that the platform ships."""
+
+import pytest
+
+from rag.adapters.onnx_embedder import OnnxEmbedder
+from rag.grounding import SUPPORTED, GroundingCheck, Support
+from rag.statements import statements_of
+from rag.types import Evidence
+from tests.values import hit
+
+HANDBOOK = """Invoices over 1,250 euros are approved by Maria Keller.
+The AP-450X pump must not run dry.
+Goods are dispatched from the Leeds warehouse within 3 working days.
+Remote work is allowed on Fridays.
+The agreement ends on 12 March 2026."""
+
+
+async def support(sentence: str, minilm: OnnxEmbedder, text: str = HANDBOOK) -> Support:
+    found = hit(text, document="Handbook")
+    statements = statements_of([Evidence(number=1, hit=found, text=text, parts=(found,))])
+    judged = await GroundingCheck(embedder=minilm).support(sentence, statements)
+    assert judged is not None
+    return judged
+
+
+@pytest.mark.parametrize("sentence", HANDBOOK.splitlines())
+async def test_what_stands_there_word_for_word_is_fully_supported(
+    sentence: str, minilm: OnnxEmbedder
+) -> None:
+    judged = await support(sentence, minilm)
+    assert (judged.score, judged.disagreement) == (1.0, None)
+    assert judged.basis.text == sentence
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Maria Keller approves invoices over 1250 euros.",
+        "From the Leeds warehouse, goods are dispatched within three working days.",
+        "You may not run the AP-450X pump dry.",
+        "The agreement ends on 2026-03-12.",
+    ],
+)
+async def test_the_same_in_other_words_is_supported(
+    sentence: str, minilm: OnnxEmbedder
+) -> None:
+    judged = await support(sentence, minilm)
+    assert judged.disagreement is None
+    assert judged.score >= SUPPORTED
+
+
+@pytest.mark.parametrize(
+    ("sentence", "disagreement"),
+    [
+        ("Invoices over 1,520 euros are approved by Maria Keller.", "numbers"),
+        ("Goods are dispatched from the Leeds warehouse within 5 working days.", "numbers"),
+        ("The agreement ends on 13 March 2026.", "numbers"),
+        ("The agreement ends on 12 March 2027.", "numbers"),
+        ("Invoices over 1,250 euros are approved by Maria Kessler.", "names"),
+        ("Goods are dispatched from the London warehouse within 3 working days.", "names"),
+        ("The AP-450Y pump must not run dry.", "names"),
+        ("The AP-450X pump must run dry.", "negation"),
+        ("Remote work is not allowed on Fridays.", "negation"),
+        ("Invoices over 1,250 euros are never approved by Maria Keller.", "negation"),
+    ],
+)
+async def test_one_word_swapped_is_enough_to_be_rejected(
+    sentence: str, disagreement: str, minilm: OnnxEmbedder
+) -> None:
+    judged = await support(sentence, minilm)
+    assert (judged.score, judged.disagreement) == (0.0, disagreement)
+
+
+async def test_a_name_from_one_statement_does_not_vouch_for_another(minilm: OnnxEmbedder) -> None:
+    text = "Maria Keller signs contracts.\nTom Brandt orders the paper."
+    assert (await support("Tom Brandt signs contracts.", minilm, text)).disagreement is not None
+
+
+async def test_what_the_evidence_is_silent_about_is_rejected(minilm: OnnxEmbedder) -> None:
+    judged = await support("The canteen serves soup at noon.", minilm)
+    assert judged.score < SUPPORTED
+    assert judged.disagreement is not None
+
+
+async def test_without_statements_there_is_no_support_to_speak_of(minilm: OnnxEmbedder) -> None:
+    assert await GroundingCheck(embedder=minilm).support("Anything.", ()) is None
