@@ -32,6 +32,8 @@ class Scene:
     question: str
     says: str | None
     """None where an honest refusal is due."""
+    never: str = "\0"
+    """Words that the answer must not hold."""
 
 
 FITTER = Asker("user:1101", ("operations",))
@@ -82,6 +84,7 @@ SCENES = (
         SALES,
         "What is the minimum order value for distributors?",
         "GBP 150",
+        never="free of charge",
     ),
 )
 
@@ -134,7 +137,7 @@ async def _play(api: Api, scene: Scene) -> None:
     _heading(scene.title)
     show(f"{scene.who} ({scene.asker.user}) asks: {scene.question}", style="bold")
     outcome = await _ask(api, scene)
-    show_outcome(outcome)
+    show_outcome(_with_short_uris(outcome))
     _hold(scene, outcome)
 
 
@@ -143,12 +146,28 @@ async def _ask(api: Api, scene: Scene) -> dict[str, Any]:
     return await api.call("POST", "/v1/ask", body={"question": scene.question}, asker=asker)
 
 
+def _with_short_uris(outcome: dict[str, Any]) -> dict[str, Any]:
+    """The scratch directory's name says nothing to who reads along."""
+    citations = [
+        {**citation, "uri": citation["uri"].rpartition("/documents/")[2]}
+        for citation in outcome.get("citations", ())
+    ]
+    return {**outcome, "citations": citations}
+
+
 def _hold(scene: Scene, outcome: dict[str, Any]) -> None:
+    """Raises `BrokenPromise`."""
     if scene.says is None:
         if outcome["kind"] != "refusal":
             raise BrokenPromise(f"{scene.question!r} should have been refused")
-    elif outcome["kind"] != "answer" or scene.says not in outcome["text"]:
+        return
+    if outcome["kind"] != "answer" or scene.says not in outcome["text"]:
         raise BrokenPromise(f"{scene.question!r} should have been answered with {scene.says!r}")
+    if scene.never in outcome["text"]:
+        raise BrokenPromise(f"the answer to {scene.question!r} says {scene.never!r}")
+    citations = outcome["citations"]
+    if not citations or not all(citation["verified"] for citation in citations):
+        raise BrokenPromise(f"the answer to {scene.question!r} is not proved by its citations")
 
 
 async def _edit(api: Api, connector: str, documents: Path) -> None:

@@ -1,9 +1,9 @@
 """Tying what the model said to what it was shown: markers, sentences as they stream, citations."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from rag.grounding import Disagreement, GroundingCheck, Support
 from rag.sentences import split_sentences
@@ -15,7 +15,11 @@ _MARKER = re.compile(
     re.IGNORECASE,
 )
 _LEADING = re.compile(rf"(?:{_MARKER.pattern}|[\s.,;:!?])+", re.IGNORECASE)
-_MAY_END = re.compile(r"[\s.!?…。！？]")
+_OPEN_MARKER = re.compile(r"[\s.,;:!?]*[\[【][^\]】]*\Z")
+_WHOLE_WORD = re.compile(r"\S+\s")
+_MAY_SETTLE = re.compile(r"[\s\]】]")
+_LOOK_AHEAD = 60
+"""Characters after a full stop that `split_sentences` looks at, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,42 +41,65 @@ def sentence_of(written: str) -> Sentence:
 
 @dataclass(slots=True)
 class SentenceStream:
-    """Pieces of text in, whole sentences out, each with the markers that follow it."""
+    """Pieces of text in, whole sentences out, each with the markers that follow it.
 
-    _waiting: str = ""
+    However a text is cut into pieces, the sentences are those of the whole text.
+    """
+
+    _text: str = ""
+    """All of it: where a line or a list began decides where a later sentence ends."""
+    _given: int = 0
+    """How many characters of `_text` were given out."""
 
     def push(self, piece: str) -> list[Sentence]:
         """The sentences that are complete now that `piece` has come.
 
-        The last one is kept back until more follows: a marker, or the rest of a number, may.
+        One is kept back until what follows it, a whole word at least, shows that it has ended.
         """
-        self._waiting += piece
-        if not _MAY_END.search(piece):
+        self._text += piece
+        if not _MAY_SETTLE.search(piece):
             return []
-        *complete, self._waiting = self._pieces() or [self._waiting]
-        return _sentences(complete)
+        return self._take(takewhile(self._is_settled, _starts(self._text)))
 
     def end(self) -> list[Sentence]:
         """What is left when the stream has ended."""
-        left, self._waiting = self._pieces(), ""
-        return _sentences(left)
+        left = self._take([*_starts(self._text), _Start(len(self._text), len(self._text))])
+        self._text, self._given = "", 0
+        return left
 
-    def _pieces(self) -> list[str]:
-        """The text cut into sentences; a marker after a full stop belongs to what it follows."""
-        text = self._waiting
-        starts: list[int] = []
-        for span in split_sentences(text):
-            start = span.start
-            leading = _LEADING.match(text, start, span.end) if starts else None
-            if leading and _MARKER.search(leading[0]):
-                start = leading.end()
-            if start < span.end:
-                starts.append(start)
-        return [text[start:end] for start, end in pairwise([*starts, len(text)])]
+    def _take(self, starts: Iterable["_Start"]) -> list[Sentence]:
+        new = [start.at for start in starts if start.at > self._given]
+        places = [self._given, *new]
+        self._given = places[-1]
+        pieces = (self._text[start:end] for start, end in pairwise(places))
+        return [sentence for piece in pieces if (sentence := sentence_of(piece)).text]
+
+    def _is_settled(self, start: "_Start") -> bool:
+        """Whether nothing that may still come moves `start`."""
+        after = self._text[start.first :]
+        word_is_whole = len(after) >= _LOOK_AHEAD or _WHOLE_WORD.match(after) is not None
+        return word_is_whole and _OPEN_MARKER.match(self._text, start.at) is None
 
 
-def _sentences(pieces: Sequence[str]) -> list[Sentence]:
-    return [sentence for piece in pieces if (sentence := sentence_of(piece)).text]
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """Where a sentence begins, and where it did before markers were left to the one before it."""
+
+    first: int
+    at: int
+
+
+def _starts(text: str) -> list[_Start]:
+    """Where the sentences of `text` begin; a marker after a full stop belongs to what it follows."""
+    starts: list[_Start] = []
+    for span in split_sentences(text):
+        at = span.start
+        leading = _LEADING.match(text, at, span.end) if starts else None
+        if leading and _MARKER.search(leading[0]):
+            at = leading.end()
+        if at < span.end:
+            starts.append(_Start(span.start, at))
+    return starts
 
 
 @dataclass(frozen=True, slots=True)

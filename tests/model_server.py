@@ -108,7 +108,9 @@ def _serve() -> None:
     params.port = arguments.port
     params.n_ctx = 4096
     params.n_parallel = 1
-    params.cpuparams.n_threads = 2
+    # Threads that wait for one another are slower than one where the cores are shared.
+    params.cpuparams.n_threads = 1
+    params.cpuparams_batch.n_threads = 1
     server = llama.Server(params)
     assert server.listening_address
     stop = threading.Event()

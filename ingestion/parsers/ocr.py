@@ -13,7 +13,7 @@ import pytesseract
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
 from ingestion.parsers.model import Extracted, Limits, RawFile
-from ingestion.parsers.outline import Outline, titled
+from ingestion.parsers.outline import Outline
 from ingestion.parsers.text import add_text
 from rag.errors import LimitExceeded, ParseError
 
@@ -24,7 +24,10 @@ _MIN_SIDE = 1000
 
 
 def parse_image(file: RawFile, limits: Limits) -> Extracted:
-    """The text in a picture; every page of a TIFF is a page."""
+    """The text in a picture; every page of a TIFF is a page.
+
+    It has no title: what stands first on a scan is a letterhead, and the file's name says more.
+    """
     outline = Outline()
     try:
         with warnings.catch_warnings():
@@ -45,8 +48,7 @@ def parse_image(file: RawFile, limits: Limits) -> Extracted:
         raise LimitExceeded("the picture has too many pixels") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise ParseError("the picture is damaged or cut short") from error
-    title, sections = titled(outline.finished())
-    return Extracted(title=title, sections=sections, metadata={"document_type": "image"})
+    return Extracted(sections=outline.finished(), metadata={"document_type": "image"})
 
 
 def read_image(image: Image.Image) -> str:

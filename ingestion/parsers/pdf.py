@@ -56,7 +56,9 @@ def parse_pdf(file: RawFile, limits: Limits) -> Extracted:
         warnings += _add_scans(outline, document, scans, limits)
         metadata, stated = _properties(document)
     sections = tuple(sorted(outline.finished(), key=lambda section: section.page or 0))
-    title, sections = titled(sections, stated)
+    title = stated
+    if pages:  # what stands first on a scan is a letterhead, not a title
+        title, sections = titled(sections, stated)
     return Extracted(title=title, sections=sections, metadata=metadata, warnings=tuple(warnings))
 
 

@@ -12,8 +12,7 @@ from rag.adapters.extractive import ExtractiveLanguageModel
 from rag.adapters.openai_compatible import OpenAICompatibleModel
 from rag.adapters.relevance import StatementRanker
 from rag.packing import pack_evidence
-from rag.prompts.registry import load_prompt, render
-from rag.protocols import Completion, GroundedPrompt, LanguageModel
+from rag.protocols import Completion, GroundedPrompt, LanguageModel, Message
 from rag.testing import HashEmbedder, ScriptedLanguageModel
 from tests.model_server import MODEL_NAME, ModelServer
 from tests.values import hit
@@ -64,13 +63,12 @@ async def language_model(unopened: LanguageModel) -> AsyncGenerator[LanguageMode
 
 
 def _prompt() -> GroundedPrompt:
-    prompt = load_prompt("answer", "v1")
     return GroundedPrompt(
         question=QUESTION,
         evidence=EVIDENCE,
-        messages=render(prompt, QUESTION, EVIDENCE),
-        prompt=prompt.id,
-        max_output_tokens=24,
+        messages=(Message("system", EVIDENCE[0].text), Message("user", QUESTION)),
+        prompt="short",
+        max_output_tokens=8,
     )
 
 

@@ -45,9 +45,7 @@ def streamed(*pieces: str) -> list[Sentence]:
         ("It is 12 bar.", "It is 12 bar.", ()),
     ],
 )
-def test_markers_are_read_and_taken_out(
-    written: str, text: str, numbers: tuple[int, ...]
-) -> None:
+def test_markers_are_read_and_taken_out(written: str, text: str, numbers: tuple[int, ...]) -> None:
     assert sentence_of(written) == Sentence(text, numbers)
 
 
@@ -94,7 +92,9 @@ fragments = st.lists(
 @example(text="Done. [1] Next. [2]", cuts=[6, 7, 8])
 @example(text="Er kommt 5. Januar zu uns. Gut.", cuts=[13])
 @example(text="Ask J. Adams for it. Then go.", cuts=[8])
-@example(text="Wear gloves. Then the pump seal has to be taken out by the\nEngineer.", cuts=[14, 20])
+@example(
+    text="Wear gloves. Then the pump seal has to be taken out by the\nEngineer.", cuts=[14, 20]
+)
 def test_however_a_text_is_cut_into_pieces_its_sentences_are_the_same(
     text: str, cuts: list[int]
 ) -> None:
