@@ -55,7 +55,7 @@ contracts: $(TEST_READY)
 	$(BIN)/lint-imports --no-cache
 
 unit: $(TEST_READY)
-	$(BIN)/python -m pytest -p no:cacheprovider -q
+	$(BIN)/python -m pytest -p no:cacheprovider -q -n 2 --dist loadfile
 
 bench: $(TEST_READY) ## the measurements, written to bench/results/*.json
 	@mkdir -p bench/results

@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 import traceback
+from collections.abc import Sequence
 from typing import NoReturn
 
 import typer
@@ -26,14 +27,17 @@ for commands in (serving, ingesting, asking, operating, evaluating):
     commands.add_to(app)
 
 
-def main() -> NoReturn:
-    """Run one command. What goes wrong is one line on standard error and a non-zero exit."""
+def main(words: Sequence[str] | None = None) -> NoReturn:
+    """Run one command: `words`, or the process's own. Ends with `SystemExit`.
+
+    What goes wrong is one line on standard error and a non-zero exit.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a character shows a question mark.
             stream.reconfigure(errors="replace")
     try:
-        app(prog_name="rag")
+        app(words, prog_name="rag")
     except (Error, ApiProblem) as error:
         _fail(str(error), 1)
     except KeyboardInterrupt:

@@ -112,7 +112,10 @@ def trials(cases: Sequence[Case], chance: random.Random) -> Iterator[Trial]:
             yield Trial("right", sentence, case)
             for kind, wrong in (
                 ("number", _other_number(sentence, chance)),
-                ("name", _other_name(sentence, [n for n in names if n not in case.passage], chance)),
+                (
+                    "name",
+                    _other_name(sentence, [n for n in names if n not in case.passage], chance),
+                ),
                 ("negation", _negated(sentence)),
             ):
                 if wrong is not None:

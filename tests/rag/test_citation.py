@@ -1,5 +1,7 @@
 """Markers, sentences as they stream, and the citation that a sentence ends up with."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -99,7 +101,7 @@ def test_however_a_text_is_cut_into_pieces_its_sentences_are_the_same(
     text: str, cuts: list[int]
 ) -> None:
     at = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
-    pieces = [text[start:end] for start, end in zip(at, at[1:], strict=False)]
+    pieces = [text[start:end] for start, end in pairwise(at)]
     assert streamed(*pieces) == streamed(text)
     assert streamed(*text) == streamed(text)
 

@@ -4,9 +4,10 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,23 @@ class CommandLine:
         """A running server on a free port, and where it serves."""
         async with self.started("serve", "--port", "0") as process:
             yield process, await first_line(process)
+
+    @contextmanager
+    def in_the_background(self, *words: str) -> Generator[None]:
+        """For fixtures that several tests share. `words` tell what they do on standard output."""
+        with subprocess.Popen(  # noqa: S603
+            (*RAG, *words),
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            try:
+                assert process.stdout is not None
+                assert process.stdout.readline()
+                yield
+            finally:
+                process.terminate()
 
     def _environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if name[:4] != "RAG_"}

@@ -5,15 +5,18 @@ import json
 import os
 import signal
 import socket
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+
+from api.cli import main
 from tests.api.cli.commands import CommandLine, Ran, ended, first_line
 
 
 @pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
-    """A data directory that is set up and holds a public and a private document."""
+def company(tmp_path_factory: pytest.TempPathFactory) -> Generator[CommandLine]:
+    """A served data directory that holds a public and a private document."""
     folder = tmp_path_factory.mktemp("company")
     documents = folder / "documents"
     (documents / "private").mkdir(parents=True)
@@ -21,12 +24,17 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
     (documents / "private" / "pay.md").write_text("# Pay\n\nGrade G6 is paid 54900 GBP a year.\n")
     (documents / "private" / ".access.yaml").write_text("readers: [group:hr]\n")
     rag = CommandLine(folder / "data")
+    _good(asyncio.run(rag.run("init")))
+    with rag.in_the_background("serve", "--port", "0"):
+        _good(asyncio.run(rag.run("ingest", str(documents), "--readers", "everyone")))
+        yield rag
 
-    async def set_up() -> None:
-        _good(await rag.run("init"))
-        _good(await rag.run("ingest", str(documents), "--readers", "everyone"))
 
-    asyncio.run(set_up())
+@pytest.fixture(scope="module")
+def unserved(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    """A data directory that is set up and holds nothing."""
+    rag = CommandLine(tmp_path_factory.mktemp("unserved") / "data")
+    _good(asyncio.run(rag.run("init")))
     return rag
 
 
@@ -40,98 +48,98 @@ def _is_one_clear_line(ran: Ran) -> bool:
 
 
 async def test_everything_that_a_first_day_needs(company: CommandLine, tmp_path: Path) -> None:
-    """Over a running server, which also saves each command the time to open the platform."""
     documents = tmp_path / "documents"
     documents.mkdir()
     (documents / "seals.md").write_text("# Seals\n\nThe AP-300 takes seal SEAL-12-B.\x1b[2J\n")
     (documents / "broken.pdf").write_bytes(b"%PDF-1.7 and then nothing")
-    async with company.serving():
-        first = _good(
-            await company.run("ingest", str(documents), "--readers", "group:service", "--json")
-        ).json
-        assert (first["listed"], first["done"], first["failed"]) == (2, 1, 1)
-        assert first["failures"][0]["uri"].endswith("broken.pdf")
-        assert first["failures"][0]["reason"]
+    first = _good(
+        await company.run("ingest", str(documents), "--readers", "group:service", "--json")
+    ).json
+    assert (first["listed"], first["done"], first["failed"]) == (2, 1, 1)
+    assert first["failures"][0]["uri"].endswith("broken.pdf")
+    assert first["failures"][0]["reason"]
 
-        again = _good(await company.run("ingest", str(documents)))
-        assert again.out.startswith("Nothing changed.")
+    again = _good(await company.run("ingest", str(documents)))
+    assert again.out.startswith("Nothing changed.")
 
-        found = _good(
-            await company.run("search", "AP-300 seal", "--as", "7", "--groups", "service", "--json")
-        ).json
-        assert found["hits"][0]["title"] == "Seals"
-        hidden = _good(await company.run("search", "AP-300 seal", "--as", "7", "--json")).json
-        assert "Seals" not in {hit["title"] for hit in hidden["hits"]}
+    found = _good(
+        await company.run("search", "AP-300 seal", "--as", "7", "--groups", "service", "--json")
+    ).json
+    assert found["hits"][0]["title"] == "Seals"
+    hidden = _good(await company.run("search", "AP-300 seal", "--as", "7", "--json")).json
+    assert "Seals" not in {hit["title"] for hit in hidden["hits"]}
 
-        shown = _good(
-            await company.run("search", "seal", "--as", "7", "--groups", "service", "--explain")
-        )
-        assert "SEAL-12-B" in shown.out and "\x1b" not in shown.out
+    shown = _good(
+        await company.run("search", "seal", "--as", "7", "--groups", "service", "--explain")
+    )
+    assert "SEAL-12-B" in shown.out and "\x1b" not in shown.out
 
-        failed = _good(await company.run("jobs", "list", "--state", "failed", "--json")).json
-        retried = await company.run("jobs", "retry", failed["jobs"][0]["id"], "--json")
-        assert (retried.status, retried.json["state"]) == (1, "failed")
+    failed = _good(await company.run("jobs", "list", "--state", "failed", "--json")).json
+    retried = await company.run("jobs", "retry", failed["jobs"][0]["id"], "--json")
+    assert (retried.status, retried.json["state"]) == (1, "failed")
 
-        document = found["hits"][0]["document_id"]
-        why = _good(
-            await company.run("access", "explain", "7", document, "--groups", "service", "--json")
-        ).json
-        assert why["readable"] and why["clauses"][0]["held"] == ["group:service"]
+    document = found["hits"][0]["document_id"]
+    why = _good(
+        await company.run("access", "explain", "7", document, "--groups", "service", "--json")
+    ).json
+    assert why["readable"] and why["clauses"][0]["held"] == ["group:service"]
 
-        connector = first["connector"]
-        planned = _good(
-            await company.run("reindex", "--connector", connector, "--dry-run", "--json")
-        ).json
-        assert planned["dry_run"] and planned["job_ids"] == []
-        removed = _good(await company.run("connectors", "remove", connector))
-        assert removed.out.startswith("Removed")
-        gone = _good(
-            await company.run("search", "AP-300 seal", "--as", "7", "--groups", "service", "--json")
-        ).json
-        assert "Seals" not in {hit["title"] for hit in gone["hits"]}
+    connector = first["connector"]
+    planned = _good(
+        await company.run("reindex", "--connector", connector, "--dry-run", "--json")
+    ).json
+    assert planned["dry_run"] and planned["job_ids"] == []
+    removed = _good(await company.run("connectors", "remove", connector))
+    assert removed.out.startswith("Removed")
+    gone = _good(
+        await company.run("search", "AP-300 seal", "--as", "7", "--groups", "service", "--json")
+    ).json
+    assert "Seals" not in {hit["title"] for hit in gone["hits"]}
 
 
 async def test_an_answer_streams_with_its_citations(company: CommandLine) -> None:
     question = "How many days of paid leave do full-time staff get?"
-    async with company.serving():
-        streamed = _good(await company.run("ask", question, "--as", "7"))
-        whole = _good(await company.run("ask", question, "--as", "7", "--json")).json
-        refused = _good(await company.run("ask", "What is grade G6 paid?", "--as", "7", "--json"))
+    streamed = _good(await company.run("ask", question, "--as", "7"))
+    whole = _good(await company.run("ask", question, "--as", "7", "--json")).json
+    refused = _good(await company.run("ask", "What is grade G6 paid?", "--as", "7", "--json"))
     assert "26 days" in streamed.out and "[1] Leave" in streamed.out
     assert whole["citations"][0]["title"] == "Leave"
     assert refused.json["kind"] == "refusal"
 
 
 async def test_commands_work_without_a_server_and_wait_for_each_other(
-    company: CommandLine,
+    unserved: CommandLine,
 ) -> None:
-    words = ("search", "paid leave", "--as", "7", "--json")
-    both = await asyncio.gather(company.run(*words), company.run(*words))
+    both = await asyncio.gather(*(unserved.run("jobs", "list", "--json") for _ in range(2)))
     for ran in both:
-        assert _good(ran).json["hits"][0]["title"] == "Leave"
+        assert _good(ran).json["counts"] == {}
 
 
-async def test_a_killed_server_leaves_nothing_in_the_way(company: CommandLine) -> None:
-    async with company.serving() as (server, _):
+async def test_a_killed_server_leaves_nothing_in_the_way(
+    unserved: CommandLine, tmp_path: Path
+) -> None:
+    (tmp_path / "leave.md").write_text("# Leave\n\nFull-time staff get 26 days of paid leave.\n")
+    async with unserved.serving() as (server, _):
+        _good(await unserved.run("ingest", str(tmp_path), "--readers", "everyone"))
         assert await ended(server, signal.SIGKILL) == -signal.SIGKILL
-    found = _good(await company.run("search", "paid leave", "--as", "7", "--json")).json
+    found = _good(await unserved.run("search", "paid leave", "--as", "7", "--json")).json
     assert found["hits"][0]["title"] == "Leave"
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-async def test_a_server_ends_cleanly(company: CommandLine, how: signal.Signals) -> None:
-    async with company.serving() as (server, line):
+async def test_a_server_ends_cleanly(unserved: CommandLine, how: signal.Signals) -> None:
+    async with unserved.serving() as (server, line):
         assert line.startswith("Serving at http://127.0.0.1:")
-        second = await company.run("serve", "--port", "0")
+        second = await unserved.run("serve", "--port", "0")
         assert _is_one_clear_line(second) and "served already" in second.err
         assert await ended(server, how) == 0
-    assert not (company.data_dir / "server.json").exists()
+    assert not (unserved.data_dir / "server.json").exists()
 
 
-async def test_a_taken_port_is_one_line(company: CommandLine) -> None:
+async def test_a_taken_port_is_one_line(unserved: CommandLine) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ran = await company.run("serve", "--port", str(port))
+        ran = await unserved.run("serve", "--port", str(port))
     assert _is_one_clear_line(ran) and "in use" in ran.err
 
 
@@ -165,29 +173,37 @@ async def test_a_watched_folder_is_followed_until_it_is_stopped(
         ("search", "x", "--as", "7", "--tenant", "not-set-up"),
     ],
 )
-async def test_bad_input_is_one_clear_line(company: CommandLine, words: tuple[str, ...]) -> None:
-    assert _is_one_clear_line(await company.run(*words))
+def test_bad_input_is_one_clear_line(
+    words: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("RAG_DATA_DIR", str(tmp_path))
+    with pytest.raises(SystemExit) as ending:
+        main(words)
+    told = capsys.readouterr()
+    assert isinstance(ending.value.code, int)
+    assert _is_one_clear_line(Ran(ending.value.code, told.out, told.err))
 
 
 async def test_what_the_api_refuses_is_one_clear_line(company: CommandLine) -> None:
-    async with company.serving():
-        for words in (
-            ("jobs", "show", "../keys"),
-            ("connectors", "sync", "no-such-connector"),
-            ("search", "x", "--as", "7", "--filter", "no_such_field=1"),
-            ("keys", "create", "portal", "--principal", "not a principal"),
-            ("access", "explain", "7", "no-such-document"),
-        ):
-            assert _is_one_clear_line(await company.run(*words)), words
+    for words in (
+        ("jobs", "show", "../keys"),
+        ("connectors", "sync", "no-such-connector"),
+        ("search", "x", "--as", "7", "--filter", "no_such_field=1"),
+        ("keys", "create", "portal", "--principal", "not a principal"),
+        ("access", "explain", "7", "no-such-document"),
+    ):
+        assert _is_one_clear_line(await company.run(*words)), words
 
 
 async def test_a_key_lives_until_it_is_revoked(company: CommandLine) -> None:
-    async with company.serving():
-        made = _good(
-            await company.run("keys", "create", "portal", "--principal", "app:portal", "--json")
-        ).json
-        _good(await company.run("keys", "revoke", made["key"]["id"]))
-        listed = _good(await company.run("keys", "list", "--json")).json["keys"]
+    made = _good(
+        await company.run("keys", "create", "portal", "--principal", "app:portal", "--json")
+    ).json
+    _good(await company.run("keys", "revoke", made["key"]["id"]))
+    listed = _good(await company.run("keys", "list", "--json")).json["keys"]
     assert made["token"].startswith("rag_")
     assert [key["revoked_at"] is None for key in listed if key["name"] == "portal"] == [False]
 
