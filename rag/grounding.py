@@ -24,7 +24,6 @@ Disagreement = Literal["words", "numbers", "names", "negation"]
 
 _COVERAGE, _SIMILARITY, _BIAS = 8.0, 4.0, -6.5
 _SHORTLIST = 6
-_SECOND_ADDS = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class Support:
     disagreement: Disagreement | None = None
 
 
-SUPPORTED = 0.5
+SUPPORTED = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +87,9 @@ class GroundingCheck:
         ranked = sorted(
             zip(covered, similarity, strict=True), key=lambda pair: -(pair[0][0] + pair[1])
         )
+        # One statement must carry the whole sentence: of two, nothing here could tell who does what.
         (coverage, basis), closest = ranked[0]
         shown = _said(_shown(basis))
-        # A sentence may sum up two: the second counts where it carries what the first does not.
-        for (_, other), _ in ranked[1:]:
-            both = _said(f"{_shown(basis)}\n{_shown(other)}")
-            together = _coverage(said, both)
-            if together >= coverage + _SECOND_ADDS:
-                coverage, shown = together, both
-                break
         disagreement = _disagreement(said, shown, _said(_spoken_of(basis, said)))
         if disagreement is not None:
             return Support(0.0, basis, disagreement)

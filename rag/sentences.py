@@ -4,7 +4,6 @@ Rules rather than a model: the same text is always cut the same way, a cut depen
 characters around it, and a megabyte takes well under a second.
 """
 
-
 import re
 from collections.abc import Iterator
 

@@ -189,8 +189,8 @@ def retry_after_s(header: str | None, *, now: datetime | None = None) -> float |
     """Seconds from a `Retry-After` header: a number of them, or a date. None for neither."""
     if header is None:
         return None
-    if header.strip().isdecimal():
-        seconds = float(header)
+    if (digits := header.strip()).isdecimal():
+        seconds = float(digits)
         return seconds if math.isfinite(seconds) else None
     try:
         then = parsedate_to_datetime(header)

@@ -69,9 +69,6 @@ async def test_one_word_swapped_is_enough_to_be_rejected(
     assert (judged.score, judged.disagreement) == (0.0, disagreement)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="two statements that are summed up are not checked for who does what"
-)
 async def test_a_name_from_one_statement_does_not_vouch_for_another(minilm: OnnxEmbedder) -> None:
     text = "Maria Keller signs contracts.\nTom Brandt orders the paper."
     assert (await support("Tom Brandt signs contracts.", minilm, text)).disagreement is not None

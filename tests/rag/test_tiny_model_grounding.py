@@ -110,7 +110,6 @@ async def test_of_a_model_that_makes_things_up_only_what_the_evidence_says_is_re
     assert removed + refused >= 1, "it makes things up, and all of it was released"
     assert removed >= 1
     assert refused < len(QUESTIONS), "nothing that it said could be released"
-    print(removed, refused, judged)
 
 
 def _judged(events: Sequence[AskEvent]) -> list[SentenceJudged]:

@@ -146,10 +146,8 @@ async def test_a_taken_port_is_one_line(unserved: CommandLine) -> None:
 async def test_a_watched_folder_is_followed_until_it_is_stopped(
     company: CommandLine, tmp_path: Path
 ) -> None:
-    async with (
-        company.serving(),
-        company.started("ingest", str(tmp_path), "--readers", "everyone", "--watch") as watching,
-    ):
+    words = ("ingest", str(tmp_path), "--readers", "everyone", "--watch")
+    async with company.started(*words) as watching:
         assert await first_line(watching) == "Nothing changed.\n"
         assert await first_line(watching) == "Documents now: none.\n"
         (tmp_path / "sabbatical.md").write_text("A sabbatical lasts three months.\n")

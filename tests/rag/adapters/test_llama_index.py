@@ -11,9 +11,10 @@ from llama_index.core.base.llms.types import (
     ChatMessage,
     ChatResponse,
     ChatResponseAsyncGen,
+    CompletionResponseGen,
     LLMMetadata,
 )
-from llama_index.core.llms import MockLLM
+from llama_index.core.llms import LLM, CompletionResponse, CustomLLM, MockLLM
 from pydantic import PrivateAttr
 
 from rag.adapters.llama_index import LlamaIndexModel
@@ -39,10 +40,10 @@ class ProviderError(Exception):
         self.status_code = status_code
 
 
-class Provider(MockLLM):
+class Provider(CustomLLM):
     """Streams what it is given, as providers' classes do: deltas, then a response with counts."""
 
-    responses: list[ChatResponse] = []
+    responses: tuple[ChatResponse, ...] = ()
     error: Any = None
     silent: bool = False
     _asked: list[ChatMessage] = PrivateAttr(default_factory=list[ChatMessage])
@@ -79,6 +80,17 @@ class Provider(MockLLM):
 
         return stream()
 
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002 - llama-index's signature
+        raise NotImplementedError
+
+    def stream_complete(
+        self,
+        prompt: str,
+        formatted: bool = False,  # noqa: FBT001, FBT002 - llama-index's signature
+        **kwargs: Any,
+    ) -> CompletionResponseGen:
+        raise NotImplementedError
+
 
 def said(delta: str, *, raw: Any = None, **counts: int) -> ChatResponse:
     return ChatResponse(
@@ -89,7 +101,7 @@ def said(delta: str, *, raw: Any = None, **counts: int) -> ChatResponse:
     )
 
 
-async def everything(llm: MockLLM) -> list[str | Completion]:
+async def everything(llm: LLM) -> list[str | Completion]:
     return [piece async for piece in LlamaIndexModel(llm).stream(PROMPT)]
 
 
@@ -102,7 +114,7 @@ async def test_a_class_of_llama_index_streams_its_text_and_a_completion() -> Non
 
 
 async def test_the_provider_is_given_every_message_in_its_role() -> None:
-    provider = Provider(responses=[said("Deep.")])
+    provider = Provider(responses=(said("Deep."),))
     await everything(provider)
 
     assert [(message.role.value, message.content) for message in provider.asked] == [
@@ -120,7 +132,15 @@ async def test_the_provider_is_given_every_message_in_its_role() -> None:
     ids=["beside the response", "in the raw one"],
 )
 async def test_tokens_are_counted_where_the_provider_counts_them(last: ChatResponse) -> None:
-    pieces = await everything(Provider(responses=[said("Very"), said(" deep."), last]))
+    pieces = await everything(
+        Provider(
+            responses=(
+                said("Very"),
+                said(" deep."),
+                last,
+            )
+        )
+    )
 
     assert pieces == [
         "Very",
@@ -131,7 +151,7 @@ async def test_tokens_are_counted_where_the_provider_counts_them(last: ChatRespo
 
 async def test_a_text_that_was_cut_short_says_so() -> None:
     cut = said("Ve", raw={"choices": [{"finish_reason": "length"}]})
-    [_, last] = await everything(Provider(responses=[cut]))
+    [_, last] = await everything(Provider(responses=(cut,)))
 
     assert isinstance(last, Completion)
     assert last.finish_reason == "length"
@@ -140,7 +160,7 @@ async def test_a_text_that_was_cut_short_says_so() -> None:
 @pytest.mark.parametrize("status", [None, 408, 429, 500, 503])
 async def test_an_error_that_may_pass_is_transient(status: int | None) -> None:
     with pytest.raises(ModelUnavailable):
-        await everything(Provider(responses=[said("Very")], error=ProviderError(status)))
+        await everything(Provider(responses=(said("Very"),), error=ProviderError(status)))
 
 
 @pytest.mark.parametrize("status", [400, 401, 404])
@@ -159,7 +179,7 @@ async def test_an_errors_text_tells_its_kind_and_none_of_its_words() -> None:
 
 
 async def test_a_provider_that_falls_silent_is_given_up() -> None:
-    provider = Provider(responses=[said("Very")], silent=True)
+    provider = Provider(responses=(said("Very"),), silent=True)
     model = LlamaIndexModel(provider, Patience(gap_s=0.05))
 
     with pytest.raises(ModelUnavailable):
@@ -168,7 +188,12 @@ async def test_a_provider_that_falls_silent_is_given_up() -> None:
 
 
 async def test_closing_the_stream_closes_the_providers() -> None:
-    provider = Provider(responses=[said("Very"), said(" deep.")])
+    provider = Provider(
+        responses=(
+            said("Very"),
+            said(" deep."),
+        )
+    )
     async with aclosing(LlamaIndexModel(provider).stream(PROMPT)) as pieces:
         assert await anext(pieces) == "Very"
 

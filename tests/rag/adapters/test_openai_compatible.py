@@ -120,7 +120,7 @@ def piece(text: str) -> str:
 
 
 OPENING = event({"choices": [{"delta": {"role": "assistant", "content": ""}}]})
-STOP = event({"choices": [{"delta": {}, "finish_reason": "stop"}]})
+STOP = event({"choices": [{"delta": {"content": None}, "finish_reason": "stop"}]})
 COUNTS = event({"choices": [], "usage": {"prompt_tokens": 21, "completion_tokens": 2}})
 DONE = "data: [DONE]\n\n"
 
