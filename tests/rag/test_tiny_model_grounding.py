@@ -107,7 +107,6 @@ async def test_of_a_model_that_makes_things_up_only_what_the_evidence_says_is_re
 
     removed = sum(each.verdict == "unsupported" for each in judged)
     assert len(judged) >= len(QUESTIONS) / 2, "it said too little to be a test"
-    assert removed + refused >= 1, "it makes things up, and all of it was released"
     assert removed >= 1
     assert refused < len(QUESTIONS), "nothing that it said could be released"
 
