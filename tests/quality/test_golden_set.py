@@ -16,13 +16,13 @@ CORPUS = Path(__file__).parents[2] / "corpora" / "aldermoor"
 FLOORS = {
     "recall@10": 0.95,
     "answer_accuracy": 0.6,
-    "refusal_precision": 0.55,
-    "refusal_recall": 0.8,
-    "citation_precision": 0.9,
+    "refusal_precision": 0.5,
+    "refusal_recall": 0.75,
+    "citation_precision": 0.93,
     "citation_recall": 0.8,
 }
-"""What the default reaches, less a little for another processor's rounding. The aims for refusals
-(.9 both) and citation precision (.95) are not reached: README, "Measuring"."""
+"""What the default reaches, less a little for another processor's rounding. The aim for
+refusals (.9 both) is not reached: README, "Measuring"."""
 
 
 def untold(_doing: str, _done: int, _of: int) -> None:
