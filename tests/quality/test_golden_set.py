@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from api.evaluation import evaluate_golden_folder
 from api.settings import Settings
@@ -29,7 +30,10 @@ def untold(_doing: str, _done: int, _of: int) -> None:
     """Nobody watches."""
 
 
-@pytest.fixture(scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def golden() -> tuple[dict[str, Any], Sequence[GoldenResult]]:
     return await evaluate_golden_folder(Settings(), CORPUS, progress=untold)
 
