@@ -18,7 +18,7 @@ from api.shapes import Schema
 from rag.access import TenantId
 from rag.errors import UnknownFilter
 from rag.protocols import PassageStore
-from rag.types import AnyOf, Between, Filters, Metadata, MetadataValue
+from rag.types import BUILT_IN_FIELDS, AnyOf, Between, Filters, Metadata, MetadataValue
 
 FieldName = Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]
 
@@ -96,14 +96,19 @@ FilterMap = Annotated[dict[FieldName, Condition], Field(max_length=20)]
 async def filters_of(
     sent: dict[str, Condition], *, tenant: TenantId, store: PassageStore
 ) -> Filters:
-    """The filters that retrieval understands. Raises `UnknownFilter`, naming the known fields."""
+    """The filters that retrieval understands.
+
+    Raises `UnknownFilter`, naming the fields that every document may have. The others are not
+    named: they may be those of documents that the asker may not read.
+    """
     if not sent:
         return {}
     known = await store.fields(tenant)
     unknown = sorted(set(sent) - known)
     if unknown:
         raise UnknownFilter(
-            f"unknown filter {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+            f"unknown filter {', '.join(unknown)}; "
+            f"known are {', '.join(sorted(BUILT_IN_FIELDS))} or a metadata field"
         )
     return {name: _condition(condition) for name, condition in sent.items()}
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from importlib import import_module
-from typing import Any, assert_never, cast
+from typing import Any, Protocol, TypeVar, assert_never, cast, runtime_checkable
 
 import httpx
+from pydantic import SecretStr
 
 from api.migrations import migrate_database
 from api.platform import Platform
@@ -23,7 +24,6 @@ from ingestion.jobs import Work
 from ingestion.parsers.subprocess_parser import open_parser
 from ingestion.pipeline import IngestPipeline
 from ingestion.retry import RetryPolicy
-from ingestion.worker import Tickets, open_redis
 from rag.adapters.extractive import ExtractiveLanguageModel
 from rag.adapters.glossary import GlossaryTranslator
 from rag.adapters.late_interaction import LateInteractionReranker
@@ -31,7 +31,6 @@ from rag.adapters.minilm import default_model_dir
 from rag.adapters.onnx_embedder import load_onnx_embedder
 from rag.adapters.openai_compatible import OpenAICompatibleModel
 from rag.adapters.qdrant_edge import open_edge_index
-from rag.adapters.qdrant_server import open_server_index
 from rag.adapters.relevance import StatementRanker
 from rag.adapters.streaming import Patience
 from rag.answering import Answerer
@@ -45,8 +44,10 @@ from rag.storage.database import open_database
 from rag.storage.documents import Documents
 from rag.storage.embeddings import CachedEmbedder, EmbeddingCache
 from rag.storage.feedback import Feedback
+from rag.storage.job_rows import Announce
 from rag.storage.jobs import Jobs
 from rag.storage.keys import Keys
+from rag.storage.leases import Leases
 from rag.storage.originals import Originals
 from rag.storage.passages import Passages
 from rag.storage.records import Source, SourceState
@@ -55,6 +56,19 @@ from rag.storage.sources import Sources
 PROMPT = ("answer", "v1")
 
 Connect = Callable[[Source], Connector]
+_Part = TypeVar("_Part")
+
+
+@runtime_checkable
+class _Closable(Protocol):
+    async def aclose(self) -> None: ...
+
+
+def closed_with(stack: AsyncExitStack, part: _Part) -> _Part:
+    """`part`; if it holds threads or connections, they end with `stack`."""
+    if isinstance(part, _Closable):
+        stack.push_async_callback(part.aclose)
+    return part
 
 
 @asynccontextmanager
@@ -68,13 +82,8 @@ async def open_platform(
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(_open_parts(settings))
         bell = Bell()
-        if settings.redis_url is None:
-            jobs = Jobs(parts.database, bell)
-        else:
-            redis = await open_redis(settings.redis_url.get_secret_value())
-            stack.push_async_callback(redis.aclose)
-            jobs = Jobs(parts.database, Tickets(redis))
-        platform = replace(parts, jobs=jobs)
+        announce = bell if settings.redis_url is None else await _tickets(settings.redis_url, stack)
+        platform = replace(parts, jobs=Jobs(parts.database, announce))
         if settings.redis_url is None:
             work = await stack.enter_async_context(_open_work(platform, connect=connect))
             dispatcher = Dispatcher(work=work, bell=bell, concurrency=settings.ingestion.workers)
@@ -89,19 +98,29 @@ async def open_worker(settings: Settings) -> AsyncGenerator[Work]:
         yield work
 
 
+async def _tickets(redis_url: SecretStr, stack: AsyncExitStack) -> Announce:
+    # Only where it is needed, like every import below: each of them a command would wait for.
+    from ingestion.worker import Tickets, open_redis  # noqa: PLC0415 - arq and redis
+
+    redis = await open_redis(redis_url.get_secret_value())
+    stack.push_async_callback(redis.aclose)
+    return Tickets(redis)
+
+
 @asynccontextmanager
 async def _open_parts(settings: Settings) -> AsyncGenerator[Platform]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings.resolved_database_url))
         await migrate_database(database)
-        embedder = await asyncio.to_thread(build_embedder, settings.embedder)
+        embedder = closed_with(stack, await asyncio.to_thread(build_embedder, settings.embedder))
         index = await stack.enter_async_context(open_index(settings, embedder.dimensions))
         passages = Passages(database)
+        reranker = await asyncio.to_thread(build_reranker, settings.retrieval, passages)
         retriever = HybridRetriever(
             index=index,
             embedder=embedder,
             passages=passages,
-            reranker=await asyncio.to_thread(build_reranker, settings.retrieval, passages),
+            reranker=closed_with(stack, reranker),
             fusion=fusion_of(settings.retrieval),
             translator=GlossaryTranslator() if settings.retrieval.translate else None,
             translated_weight=settings.retrieval.translated_weight,
@@ -111,8 +130,7 @@ async def _open_parts(settings: Settings) -> AsyncGenerator[Platform]:
             rerank_candidates=settings.retrieval.rerank_candidates,
             rerank_budget_s=settings.retrieval.rerank_budget_ms / 1_000,
         )
-        language_model = build_language_model(settings.language_model, embedder)
-        stack.push_async_callback(language_model.aclose)
+        language_model = closed_with(stack, build_language_model(settings.language_model, embedder))
         yield Platform(
             settings=settings,
             database=database,
@@ -161,6 +179,7 @@ async def _open_work(platform: Platform, *, connect: Connect | None = None) -> A
         yield Work(
             pipeline=pipeline,
             jobs=platform.jobs,
+            leases=Leases(platform.database, platform.jobs.announce),
             documents=platform.documents,
             sources=platform.sources,
             originals=platform.originals,
@@ -188,6 +207,8 @@ async def open_index(settings: Settings, dimensions: int) -> AsyncGenerator[Inde
         async with open_edge_index(settings.data_dir / "index", dimensions=dimensions) as edge:
             yield edge
         return
+    from rag.adapters.qdrant_server import open_server_index  # noqa: PLC0415 - qdrant-client
+
     key = settings.qdrant_api_key
     async with open_server_index(
         settings.qdrant_url,

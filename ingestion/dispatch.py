@@ -13,7 +13,7 @@ from datetime import timedelta
 from ingestion.jobs import Work, run_job
 from ingestion.upkeep import tidy
 from rag.errors import StorageUnavailable
-from rag.storage.jobs import Due
+from rag.storage.job_rows import Due
 from rag.storage.records import Job, JobState
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class Dispatcher:
     async def _next(self) -> Job:
         while True:
             try:
-                job = await self.work.jobs.claim(self.owner, lease=self.work.lease)
+                job = await self.work.leases.claim(self.owner, lease=self.work.lease)
             except StorageUnavailable:
                 log.warning("the job ledger does not answer")
                 job = None
@@ -100,7 +100,7 @@ class Dispatcher:
         while True:
             await asyncio.sleep(self.sweep_every.total_seconds())
             try:
-                if await self.work.jobs.sweep():
+                if await self.work.leases.sweep():
                     await self.bell()
             except StorageUnavailable:
                 log.warning("expired leases could not be looked for")
@@ -122,7 +122,7 @@ async def running(dispatcher: Dispatcher, *, sole: bool) -> AsyncGenerator[Dispa
     running are taken back at once. On leaving, jobs that have not ended are given back.
     """
     if sole:
-        await dispatcher.work.jobs.sweep(all_leases=True)
+        await dispatcher.work.leases.sweep(all_leases=True)
     task = asyncio.create_task(dispatcher.run())
     try:
         yield dispatcher

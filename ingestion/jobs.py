@@ -18,7 +18,8 @@ from ingestion.sync import INDEXING_ANEW, TAKING_IN, change_of, synchronise
 from rag.access import TenantId
 from rag.errors import Error, StorageUnavailable
 from rag.storage.documents import Documents
-from rag.storage.jobs import Failure, Jobs
+from rag.storage.jobs import Jobs
+from rag.storage.leases import Failure, Leases
 from rag.storage.originals import Originals
 from rag.storage.records import DocumentState, Job, JobKind, NewJob, Source
 from rag.storage.sources import Sources
@@ -38,6 +39,7 @@ class Work:
 
     pipeline: IngestPipeline
     jobs: Jobs
+    leases: Leases
     documents: Documents
     sources: Sources
     originals: Originals
@@ -62,7 +64,7 @@ async def run_job(job: Job, work: Work) -> None:
             await _record(job, work, doing)
     except asyncio.CancelledError:
         await _stop(doing)
-        await asyncio.shield(work.jobs.release(job))
+        await asyncio.shield(work.leases.release(job))
         raise
     finally:
         await _stop(keeping)
@@ -79,7 +81,7 @@ async def _keep_lease(job: Job, work: Work) -> None:
     while True:
         await asyncio.sleep(work.lease.total_seconds() / 4)
         try:
-            if not await work.jobs.extend(job, lease=work.lease):
+            if not await work.leases.extend(job, lease=work.lease):
                 log.warning("job %s was taken over by another worker", job.id)
                 return
         except StorageUnavailable:
@@ -91,9 +93,9 @@ async def _record(job: Job, work: Work, doing: "asyncio.Task[str | Failure]") ->
     if error is None:
         result = doing.result()
         if isinstance(result, Failure):
-            await work.jobs.failed(job, result)
+            await work.leases.failed(job, result)
         else:
-            await work.jobs.done(job, result)
+            await work.leases.done(job, result)
         return
     failure = _failure_of(error, job)
     verdict = work.retry.verdict(
@@ -101,11 +103,11 @@ async def _record(job: Job, work: Work, doing: "asyncio.Task[str | Failure]") ->
     )
     match verdict:
         case Again(delay=delay):
-            await work.jobs.wait(job, failure, delay=delay)
+            await work.leases.wait(job, failure, delay=delay)
         case NeverAgain():
-            await work.jobs.failed(job, failure)
+            await work.leases.failed(job, failure)
         case GiveUp():
-            await work.jobs.died(job, failure)
+            await work.leases.died(job, failure)
         case _:
             assert_never(verdict)
 

@@ -19,7 +19,7 @@ from ingestion.dispatch import new_owner
 from ingestion.jobs import Work, run_job
 from ingestion.upkeep import tidy
 from rag.errors import StorageUnavailable
-from rag.storage.jobs import Due
+from rag.storage.job_rows import Due
 
 log = logging.getLogger(__name__)
 
@@ -65,13 +65,13 @@ def build_worker(
     tickets = Tickets(redis)
 
     async def run_most_urgent(ctx: dict[Any, Any]) -> None:  # noqa: ARG001 - arq's name
-        job = await work.jobs.claim(owner, lease=work.lease)
+        job = await work.leases.claim(owner, lease=work.lease)
         if job is not None:
             await run_job(job, work)
 
     async def sweep(ctx: dict[Any, Any]) -> None:  # noqa: ARG001 - arq's name
-        await work.jobs.sweep()
-        await tickets(await work.jobs.due())
+        await work.leases.sweep()
+        await tickets(await work.leases.due())
 
     async def tidy_up(ctx: dict[Any, Any]) -> None:  # noqa: ARG001 - arq's name
         await tidy(work)

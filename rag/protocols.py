@@ -64,7 +64,8 @@ class Index(Protocol):
     """A searchable set of chunks. No search returns a chunk that is outside the scope it is given.
 
     Access and filters are part of the index's own query: they hold before anything is ranked.
-    Errors: `IndexUnavailable`.
+    Errors: `IndexUnavailable`; of a search also `InvalidRequest`, where a filter has no bound or
+    one that is neither a number nor an ISO date.
     """
 
     async def upsert(self, points: Sequence[IndexPoint]) -> None:

@@ -1,30 +1,8 @@
 """The `rag` command line: a client of the HTTP API, and the commands that set up, serve and measure."""
 
-import io
 import os
-import sys
-import tempfile
-import traceback
 from collections.abc import Sequence
 from typing import NoReturn
-
-import typer
-
-from api.cli import asking, evaluating, ingesting, operating, serving
-from api.cli.client import ApiProblem
-from api.cli.output import fail
-from rag.errors import Error
-
-app = typer.Typer(
-    name="rag",
-    help="Answers from a company's own documents: permitted, cited, checked, current.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for commands in (serving, ingesting, asking, operating, evaluating):
-    commands.add_to(app)
 
 
 def main(words: Sequence[str] | None = None) -> NoReturn:
@@ -32,36 +10,17 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
 
     What goes wrong is one line on standard error and a non-zero exit.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A terminal that cannot show a character shows a question mark.
-            stream.reconfigure(errors="replace")
-    try:
-        app(words, prog_name="rag")
-    except (Error, ApiProblem) as error:
-        _fail(str(error), 1)
-    except KeyboardInterrupt:
-        _fail("interrupted", 130)
-    except BrokenPipeError:
-        # The reader of a pipe has seen enough; what is left in the buffer has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except OSError as error:
-        _fail(": ".join(str(part) for part in (error.filename, error.strerror or error) if part), 1)
-    except Exception as error:  # noqa: BLE001 - nobody is shown a traceback; it is kept for them
-        _fail(f"this is a mistake of ours ({type(error).__name__}): see {_kept()}", 70)
-    sys.exit(0)
+    _keep_blas_to_one_thread()
+    # Not before: it brings numpy, whose BLAS asks for its threads once, when it is loaded.
+    from api.cli.commands import run  # noqa: PLC0415
+
+    run(words)
 
 
-def _fail(text: str, status: int) -> NoReturn:
-    fail(text)
-    sys.exit(status)
+def _keep_blas_to_one_thread() -> None:
+    """BLAS threads would wait busily beside ONNX Runtime's. Whoever set a number keeps it.
 
-
-def _kept() -> str:
-    """The file that tells where the current exception comes from."""
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="rag-mistake-", suffix=".txt", delete=False
-    ) as file:
-        file.write(traceback.format_exc())
-    return file.name
+    OMP_NUM_THREADS is left alone: OpenBLAS would obey it, and so would torch, which needs more.
+    """
+    if "OMP_NUM_THREADS" not in os.environ:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

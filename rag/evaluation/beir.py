@@ -9,10 +9,14 @@ from typing import Any, cast
 
 from rag.access import EVERYONE, AccessList, Principal, PrincipalId, TenantId, readable_by
 from rag.errors import ConfigurationError
+from rag.evaluation.lines import lines_of
 from rag.evaluation.metrics import Qrels, percentiles, score_run
 from rag.types import RetrievedChunk
 
 URI_PREFIX = "beir:"
+EXPECTED = (
+    "a data set in BEIR's layout is a folder with corpus.jsonl, queries.jsonl and qrels/test.tsv"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,7 @@ def fold_into_documents(hits: Sequence[RetrievedChunk]) -> dict[str, float]:
 
 def _read_jsonl(path: Path, *required: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in enumerate(lines_of(path, expected=EXPECTED), start=1):
         if not line.strip():
             continue
         try:
@@ -124,7 +128,7 @@ def _read_jsonl(path: Path, *required: str) -> list[dict[str, Any]]:
 
 def _read_qrels(path: Path) -> dict[str, dict[str, int]]:
     qrels: dict[str, dict[str, int]] = {}
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in enumerate(lines_of(path, expected=EXPECTED), start=1):
         cells = line.split("\t")
         if number == 1 and cells[-1].strip() == "score":
             continue
@@ -136,14 +140,6 @@ def _read_qrels(path: Path) -> dict[str, dict[str, int]]:
             ) from error
         qrels.setdefault(query, {})[document] = relevance
     return qrels
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        # str.splitlines would also cut at the Unicode line separators that texts contain.
-        return path.read_text(encoding="utf-8").rstrip("\n").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read as UTF-8 text") from error
 
 
 def _metadata(row: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -12,8 +12,11 @@ from urllib.parse import unquote
 
 from rag.access import Principal, PrincipalId, TenantId
 from rag.errors import ConfigurationError
+from rag.evaluation.lines import lines_of
 from rag.evaluation.metrics import percentiles, share
 from rag.types import Answer, Refusal, RetrievedChunk
+
+EXPECTED = "a golden set is a folder with questions.jsonl and the documents/ it asks about"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +76,7 @@ def read_golden(folder: Path) -> tuple[GoldenCase, ...]:
     """The cases of `folder`/questions.jsonl. Raises `ConfigurationError` naming a wrong line."""
     path = folder / "questions.jsonl"
     cases: list[GoldenCase] = []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read as UTF-8 text") from error
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(lines_of(path, expected=EXPECTED), start=1):
         try:
             cases.append(_case_of(cast("dict[str, Any]", json.loads(line))))
         except (ValueError, KeyError, TypeError) as error:

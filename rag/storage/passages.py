@@ -1,7 +1,7 @@
 """What a reader may see of the ledger: passages that are alive, current and admitted now."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -30,8 +30,6 @@ from rag.types import (
     VersionId,
 )
 
-Neighbours = tuple[RetrievedChunk | None, RetrievedChunk | None]
-
 
 @dataclass(frozen=True, slots=True)
 class Passages:
@@ -50,31 +48,6 @@ class Passages:
             return {}
         found = await self._admitted(_CHUNKS, scope, chunks=list(chunks))
         return {hit.chunk.id: hit for hit in found}
-
-    async def neighbours(
-        self, hits: Sequence[RetrievedChunk], *, scope: AccessScope
-    ) -> Mapping[ChunkId, Neighbours]:
-        places = {
-            (hit.chunk.document.id, hit.chunk.ordinal + step) for hit in hits for step in (-1, 1)
-        }
-        if not places:
-            return {}
-        found = await self._admitted(
-            _PLACES,
-            scope,
-            documents=sorted({document for document, _ in places}),
-            ordinals=sorted({ordinal for _, ordinal in places}),
-        )
-        beside = {
-            # The version is part of the place: a hit of an old version has no neighbours in a new.
-            (hit.chunk.document.id, hit.chunk.version, hit.chunk.ordinal): hit
-            for hit in found
-        }
-
-        def at(chunk: Chunk, step: int) -> RetrievedChunk | None:
-            return beside.get((chunk.document.id, chunk.version, chunk.ordinal + step))
-
-        return {hit.chunk.id: (at(hit.chunk, -1), at(hit.chunk, 1)) for hit in hits}
 
     async def fields(self, tenant: TenantId) -> frozenset[str]:
         statement = select(MetadataFieldRow.name).where(MetadataFieldRow.tenant == tenant)
@@ -150,11 +123,6 @@ A document that two others say they replace gives each of its chunks twice. No c
 `documents.tenant`, which has an index: a planner would walk all the tenant's documents by it.
 """
 _CHUNKS = _CURRENT.where(ChunkRow.id.in_(bindparam("chunks", expanding=True)))
-_PLACES = _CURRENT.where(
-    # More than the pairs that are wanted, but by an index: SQLite walks all chunks for pairs.
-    ChunkRow.document.in_(bindparam("documents", expanding=True)),
-    ChunkRow.ordinal.in_(bindparam("ordinals", expanding=True)),
-)
 _TOKENS = (
     select(TokenVectorsRow.chunk, TokenVectorsRow.dimensions, TokenVectorsRow.vectors)
     .join(ChunkRow, ChunkRow.id == TokenVectorsRow.chunk)

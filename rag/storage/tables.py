@@ -209,7 +209,7 @@ class CachedEmbeddingRow(Base):
 
 
 PENDING = text("state IN ('queued', 'waiting')")
-_RUNNING = text("state = 'running'")
+RUNNING = text("state = 'running'")
 
 
 class JobRow(Base):
@@ -256,8 +256,8 @@ class JobRow(Base):
             "source",
             "subject",
             unique=True,
-            sqlite_where=_RUNNING,
-            postgresql_where=_RUNNING,
+            sqlite_where=RUNNING,
+            postgresql_where=RUNNING,
         ),
         Index(
             "ix_jobs_due",
@@ -269,8 +269,8 @@ class JobRow(Base):
         Index(
             "ix_jobs_lease_until",
             "lease_until",
-            sqlite_where=_RUNNING,
-            postgresql_where=_RUNNING,
+            sqlite_where=RUNNING,
+            postgresql_where=RUNNING,
         ),
     )
 

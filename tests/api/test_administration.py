@@ -9,7 +9,7 @@ import pytest
 
 from api.permissions import Permission
 from rag.errors import ParseError
-from rag.storage.jobs import Failure
+from rag.storage.leases import Failure, Leases
 from rag.storage.records import JobId, JobKind, JobState, NewJob
 from tests.api.platform import ACME, SOURCE, Site, open_site
 
@@ -134,13 +134,13 @@ async def test_what_apps_push_is_not_synchronised(site: Site, me: dict[str, str]
 async def test_a_failed_job_is_seen_with_its_reason_and_can_be_tried_again(
     site: Site, me: dict[str, str]
 ) -> None:
-    jobs = site.platform.jobs
-    [job_id] = await jobs.enqueue(
+    leases = Leases(site.platform.database)
+    [job_id] = await site.platform.jobs.enqueue(
         [NewJob(tenant=ACME, source=SOURCE, kind=JobKind.UPSERT, uri="file:///broken.pdf")]
     )
-    claimed = await jobs.claim("worker", lease=timedelta(minutes=1))
+    claimed = await leases.claim("worker", lease=timedelta(minutes=1))
     assert claimed is not None
-    await jobs.failed(claimed, Failure(ParseError.__name__, "no page can be read"))
+    await leases.failed(claimed, Failure(ParseError.__name__, "no page can be read"))
     listed = await site.http.get("/v1/admin/jobs", params={"state": "failed"}, headers=me)
     [job] = listed.json()["jobs"]
     assert (job["id"], job["error_class"], job["error"]) == (

@@ -13,7 +13,9 @@ from rag.access import Principal, PrincipalId, TenantId, scope_of
 from rag.protocols import Embedder
 from rag.storage.database import Database
 from rag.storage.documents import Documents
-from rag.storage.jobs import Announce, Jobs
+from rag.storage.job_rows import Announce
+from rag.storage.jobs import Jobs
+from rag.storage.leases import Leases
 from rag.storage.originals import Originals
 from rag.storage.passages import Passages
 from rag.storage.sources import Sources
@@ -47,6 +49,10 @@ class Platform:
     @property
     def jobs(self) -> Jobs:
         return self.work.jobs
+
+    @property
+    def leases(self) -> Leases:
+        return self.work.leases
 
     @property
     def sources(self) -> Sources:
@@ -110,7 +116,8 @@ async def platform_over(
     files = folder or FolderInMemory(SOURCE)
     work = Work(
         pipeline=pipeline,
-        jobs=Jobs(database, announce=announce or bell),
+        jobs=Jobs(database, announce or bell),
+        leases=Leases(database, announce or bell),
         documents=documents,
         sources=sources,
         originals=originals,

@@ -226,17 +226,17 @@ async def test_a_lease_is_kept_while_the_work_lasts_and_lost_work_records_nothin
     platform.folder.put("file", "Text.")
     work = replace(platform.work, lease=timedelta(milliseconds=400))
     await enqueue(platform, sync_job(TENANT, SOURCE))
-    listing = await platform.jobs.claim("one", lease=work.lease)
+    listing = await platform.leases.claim("one", lease=work.lease)
     assert listing is not None
     await run_job(listing, work)
-    job = await platform.jobs.claim("one", lease=work.lease)
+    job = await platform.leases.claim("one", lease=work.lease)
     assert job is not None
     doing = asyncio.create_task(run_job(job, work))
     await asyncio.sleep(1)
-    assert await platform.jobs.sweep() == 0
+    assert await platform.leases.sweep() == 0
     # Another takes it over, as after a long pause of this process.
-    await platform.jobs.sweep(all_leases=True)
-    again = await platform.jobs.claim("two", lease=work.lease)
+    await platform.leases.sweep(all_leases=True)
+    again = await platform.leases.claim("two", lease=work.lease)
     assert again is not None
     await asyncio.wait_for(doing, 10)
     assert (await platform.jobs.get(TENANT, job.id)).lease_owner == "two"
@@ -260,6 +260,25 @@ async def test_a_change_that_arrives_while_the_document_is_worked_on_is_not_lost
         await dispatcher.idle()
     assert await platform.texts_seen_by("group:finance") == ["Second."]
     assert texts_of(platform.index.points) == ["Second."]
+
+
+async def test_a_listing_that_overlaps_running_jobs_takes_nothing_in_twice(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    parser = SlowParser()
+    platform = await platform_over(sqlite_database, tmp_path, parser=parser)
+    platform.folder.put("file", "Text.")
+    await enqueue(platform, sync_job(TENANT, SOURCE))
+    async with running(platform.dispatcher(), sole=True) as dispatcher, asyncio.timeout(30):
+        await parser.began.wait()
+        [listing] = await enqueue(platform, sync_job(TENANT, SOURCE))
+        while (await platform.jobs.get(TENANT, listing.id)).state is not JobState.DONE:
+            await asyncio.sleep(0.01)
+        assert await platform.sources.progress(TENANT, SOURCE) == Progress(1, done=0, failed=0)
+        parser.go_on.set()
+        await dispatcher.idle()
+    assert platform.folder.fetched == ["file"]
+    assert await platform.sources.progress(TENANT, SOURCE) == Progress(1, done=1, failed=0)
 
 
 class FailsOnce(DictIndex):

@@ -91,7 +91,7 @@ async def test_what_a_killed_worker_held_and_a_flushed_redis_lost_is_done(
 ) -> None:
     await platform.jobs.enqueue([sync_job(TENANT, SOURCE)])
     # A worker that was killed: it claimed, and nothing more was ever heard of it.
-    lost = await platform.jobs.claim("killed", lease=timedelta(seconds=0.1))
+    lost = await platform.leases.claim("killed", lease=timedelta(seconds=0.1))
     assert lost is not None
     await forget_all(redis)
     await asyncio.sleep(0.2)

@@ -66,7 +66,7 @@ def test_a_wrong_line_is_named(folder: Path, file: str, content: str, says: str)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"test\.tsv"):
+    with pytest.raises(ConfigurationError, match=r"test\.tsv is not there: .*corpus\.jsonl"):
         read_beir(tmp_path)
 
 

@@ -96,6 +96,23 @@ def test_a_wrong_case_is_named_by_its_line(tmp_path: Path, row: object) -> None:
         read_golden(golden_folder(tmp_path, ANSWERABLE, row))
 
 
+def test_a_file_that_is_no_text_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    (tmp_path / "questions.jsonl").write_bytes(b"\xff\xfe{}")
+    with pytest.raises(ConfigurationError, match=r"questions\.jsonl is not UTF-8 text$"):
+        read_golden(tmp_path)
+    (tmp_path / "questions.jsonl").unlink()
+    (tmp_path / "questions.jsonl").mkdir()
+    with pytest.raises(ConfigurationError, match=r"questions\.jsonl cannot be read: "):
+        read_golden(tmp_path)
+
+
+def test_a_question_may_hold_a_line_separator_of_its_own(tmp_path: Path) -> None:
+    row = json.dumps({**ANSWERABLE, "question": "How\u2028much?"}, ensure_ascii=False)
+    (tmp_path / "questions.jsonl").write_text(row + "\n")
+    [case] = read_golden(tmp_path)
+    assert case.question == "How\u2028much?"
+
+
 def test_a_folder_without_questions_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"questions\.jsonl"):
+    with pytest.raises(ConfigurationError, match=r"questions\.jsonl is not there: .*documents/"):
         read_golden(tmp_path)

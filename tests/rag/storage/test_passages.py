@@ -167,23 +167,6 @@ async def test_only_the_current_version_of_a_living_document_is_readable(ledger:
         await ledger.documents.readable(of.id, scope=finance)
 
 
-async def test_neighbours_stand_beside_a_hit_and_under_the_same_check(ledger: Ledger) -> None:
-    finance = scope("group:finance")
-    ids = await ledger.index(ref("pay"))
-    hits = await ledger.passages.readable(ids, scope=finance)
-    beside = await ledger.passages.neighbours([hits[ids[0]], hits[ids[1]]], scope=finance)
-    found = {
-        hit: tuple(each and each.chunk.ordinal for each in pair) for hit, pair in beside.items()
-    }
-    assert found == {ids[0]: (None, 1), ids[1]: (0, 2)}
-    shut_out = await ledger.passages.neighbours([hits[ids[0]]], scope=scope("group:sales"))
-    assert shut_out == {ids[0]: (None, None)}
-    await ledger.index(ref("pay"), version="2")
-    stale = await ledger.passages.neighbours([hits[ids[0]]], scope=finance)
-    assert stale == {ids[0]: (None, None)}
-    assert await ledger.passages.neighbours([], scope=finance) == {}
-
-
 async def test_token_vectors_come_back_as_they_went_in(ledger: Ledger) -> None:
     ids = await ledger.index(ref("pay"), tokens=True)
     bare = await ledger.index(ref("bare"))
