@@ -27,6 +27,7 @@ $(READY): constraints.txt pyproject.toml deploy/apt-packages.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch==2.13.0 --editable .
 	$(BIN)/python -m rag.adapters.minilm
+	$(BIN)/python -m rag.adapters.dictionary
 	@touch $@
 
 $(TEST_READY): $(READY) deploy/apt-packages-test.txt

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -19,11 +20,13 @@ from rag.errors import ConfigurationError
 from rag.evaluation.beir import BeirDataset, BeirQuery, evaluate_beir, read_beir
 from rag.evaluation.golden import GoldenCase, GoldenResult, read_golden, report_of, run_golden
 from rag.storage.records import JobKind, JobState, NewJob, Source
-from rag.types import Answer, Mode, Query, Refusal, RetrievedChunk
+from rag.types import Answer, Mode, Query, Refusal, RetrievedChunk, SourceId
 
 BEIR, FILESYSTEM = "beir", "filesystem"
 HITS = 100
 """Chunks asked for a query, so that recall@100 has documents to count."""
+
+_POLL_S = 0.3
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
@@ -132,10 +135,11 @@ async def fresh_platform(
 
 
 def beir_connect(dataset: BeirDataset) -> Connect:
-    def connect(source: Source) -> Connector:
-        return BeirConnector.over(dataset, source=source.id)
+    @cache  # every job connects, and each time would index all documents anew
+    def connector_of(source: SourceId) -> Connector:
+        return BeirConnector.over(dataset, source=source)
 
-    return connect
+    return lambda source: connector_of(source.id)
 
 
 async def ingest_source(
@@ -155,7 +159,7 @@ async def ingest_source(
             raise ConfigurationError(f"the documents cannot be listed: {listing.error}")
         if listing.state is JobState.DONE and not done.pending:
             break
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(_POLL_S)
     return Ingested(
         documents=done.done,
         chunks=await platform.index.count(tenant),

@@ -37,9 +37,9 @@ class RetrievalSettings(Section):
     )
     dense_weight: float = Field(default=1.0, ge=0, description="Weight of the dense ranking.")
     sparse_weight: float = Field(default=1.0, ge=0, description="Weight of the BM25 ranking.")
-    translate: bool = Field(
+    dictionary: bool = Field(
         default=True,
-        description="Also search passages in the other language by a glossary (English, German).",
+        description="Also look for a question's words in the other language (English, German) and for their synonyms.",
     )
     translated_weight: float = Field(
         default=1.0, ge=0, description="Weight of the ranking by translated words."

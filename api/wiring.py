@@ -24,8 +24,9 @@ from ingestion.jobs import Work
 from ingestion.parsers.subprocess_parser import open_parser
 from ingestion.pipeline import IngestPipeline
 from ingestion.retry import RetryPolicy
+from rag.adapters.answerability import Answerability
+from rag.adapters.dictionary import DictionaryTranslator, open_dictionary
 from rag.adapters.extractive import ExtractiveLanguageModel
-from rag.adapters.glossary import GlossaryTranslator
 from rag.adapters.late_interaction import LateInteractionReranker
 from rag.adapters.minilm import default_model_dir
 from rag.adapters.onnx_embedder import load_onnx_embedder
@@ -115,6 +116,7 @@ async def _open_parts(settings: Settings) -> AsyncGenerator[Platform]:
         embedder = closed_with(stack, await asyncio.to_thread(build_embedder, settings.embedder))
         index = await stack.enter_async_context(open_index(settings, embedder.dimensions))
         passages = Passages(database)
+        lexicon = open_dictionary() if settings.retrieval.dictionary else None
         reranker = await asyncio.to_thread(build_reranker, settings.retrieval, passages)
         retriever = HybridRetriever(
             index=index,
@@ -122,7 +124,7 @@ async def _open_parts(settings: Settings) -> AsyncGenerator[Platform]:
             passages=passages,
             reranker=closed_with(stack, reranker),
             fusion=fusion_of(settings.retrieval),
-            translator=GlossaryTranslator() if settings.retrieval.translate else None,
+            translator=DictionaryTranslator(lexicon) if lexicon else None,
             translated_weight=settings.retrieval.translated_weight,
             dense_weight=settings.retrieval.dense_weight,
             sparse_weight=settings.retrieval.sparse_weight,
@@ -130,7 +132,8 @@ async def _open_parts(settings: Settings) -> AsyncGenerator[Platform]:
             rerank_candidates=settings.retrieval.rerank_candidates,
             rerank_budget_s=settings.retrieval.rerank_budget_ms / 1_000,
         )
-        language_model = closed_with(stack, build_language_model(settings.language_model, embedder))
+        gate = Answerability(ranker=StatementRanker(embedder=embedder, lexicon=lexicon))
+        language_model = closed_with(stack, build_language_model(settings.language_model, gate))
         yield Platform(
             settings=settings,
             database=database,
@@ -149,6 +152,8 @@ async def _open_parts(settings: Settings) -> AsyncGenerator[Platform]:
                 grounding=GroundingCheck(embedder=embedder),
                 prompt=load_prompt(*PROMPT),
                 count_tokens=embedder.count_tokens,
+                # The extractive model abstains by itself; others are asked only where it may help.
+                relevance=None if settings.language_model.kind == "extractive" else gate,
             ),
             feedback=Feedback(database),
         )
@@ -262,10 +267,10 @@ def fusion_of(settings: RetrievalSettings) -> Fusion:
             assert_never(settings.fusion)
 
 
-def build_language_model(settings: LanguageModelSettings, embedder: Embedder) -> LanguageModel:
+def build_language_model(settings: LanguageModelSettings, gate: Answerability) -> LanguageModel:
     match settings.kind:
         case "extractive":
-            return ExtractiveLanguageModel(ranker=StatementRanker(embedder=embedder))
+            return ExtractiveLanguageModel(answerability=gate)
         case "openai":
             return OpenAICompatibleModel(
                 client=httpx.AsyncClient(),

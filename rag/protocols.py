@@ -142,6 +142,22 @@ class Translator(Protocol):
         ...
 
 
+class Lexicon(Protocol):
+    """What English and German words may be called instead. A phrase is one word or two."""
+
+    def translations(self, phrase: str, *, german: bool) -> tuple[str, ...]:
+        """Phrases of the other language, likeliest first; `german` is the language of `phrase`."""
+        ...
+
+    def synonyms(self, phrase: str, *, german: bool) -> tuple[str, ...]:
+        """Phrases of the same language, likeliest first."""
+        ...
+
+    def parts(self, word: str) -> tuple[str, ...]:
+        """The two words that a German compound is made of; none where it is no known compound."""
+        ...
+
+
 class TokenVectorStore(Protocol):
     """Where late interaction finds the token vectors that were stored when a chunk was embedded."""
 

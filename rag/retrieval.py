@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from time import perf_counter
 from types import MappingProxyType
 
@@ -66,7 +67,7 @@ class HybridRetriever:
 
         with clock.measures("liveness"):
             readable = await self.passages.readable([hit.chunk for hit in fused], scope=query.scope)
-        candidates = _candidates(fused, dense, sparse, readable)[:depth]
+        candidates = _candidates(fused, dense, sparse, readable, limit=depth)
 
         outcome = "skipped"
         if query.rerank and self.reranker and candidates and embedding is not None:
@@ -135,13 +136,18 @@ class HybridRetriever:
         return embedding, dense_hits, sparse_task.result(), translated_task.result()
 
 
+_ABSENT: tuple[int | None, float | None] = (None, None)
+
+
 def _candidates(
     fused: Sequence[IndexHit],
     dense: Sequence[IndexHit],
     sparse: Sequence[IndexHit],
     readable: Mapping[ChunkId, RetrievedChunk],
+    *,
+    limit: int,
 ) -> list[RetrievedChunk]:
-    """The fused hits that are alive and admitted now, with the rank and score of every stage.
+    """The first fused hits that are alive and admitted now, with each stage's rank and score.
 
     Ranks count only what the asker may read: a gap would tell that something is hidden.
     """
@@ -149,18 +155,18 @@ def _candidates(
     alive_sparse = _standing(hit for hit in sparse if hit.chunk in readable)
     alive_fused = _standing(hit for hit in fused if hit.chunk in readable)
     found: list[RetrievedChunk] = []
-    for chunk, (rank, score) in alive_fused.items():
-        stages = {"fused": score}
-        ranks = Ranks(fused=rank)
-        if chunk in alive_dense:
-            dense_rank, stages["dense"] = alive_dense[chunk]
-            ranks = replace(ranks, dense=dense_rank)
-        if chunk in alive_sparse:
-            sparse_rank, stages["sparse"] = alive_sparse[chunk]
-            ranks = replace(ranks, sparse=sparse_rank)
+    for chunk, (rank, score) in islice(alive_fused.items(), limit):
+        dense_rank, dense_score = alive_dense.get(chunk, _ABSENT)
+        sparse_rank, sparse_score = alive_sparse.get(chunk, _ABSENT)
+        stages = {"fused": score, "dense": dense_score, "sparse": sparse_score}
         found.append(
             replace(
-                readable[chunk], score=score, ranks=ranks, stage_scores=MappingProxyType(stages)
+                readable[chunk],
+                score=score,
+                ranks=Ranks(fused=rank, dense=dense_rank, sparse=sparse_rank),
+                stage_scores=MappingProxyType(
+                    {stage: value for stage, value in stages.items() if value is not None}
+                ),
             )
         )
     return found

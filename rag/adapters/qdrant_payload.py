@@ -7,6 +7,9 @@ Most access lists are one clause with nobody denied; their ids stand under `read
 asks that field first. Of any other list, `shape` says how many clauses it has and whether anyone is
 denied, and its ids stand under `clause_1` to `clause_4` and `denied`. A filter has one branch for
 each shape, so a point with neither `readers` nor a shape is in none: what is missing admits nobody.
+
+Every id stands together with its tenant, as one keyword, so that who may read is one condition: to
+check the tenant beside it took as long as to score the vectors (23 against 14 ms at 100,000 points).
 """
 
 import re
@@ -21,7 +24,7 @@ from uuid import UUID, uuid5
 
 import numpy as np
 
-from rag.access import MAX_CLAUSES, AccessList, AccessScope, TenantId
+from rag.access import MAX_CLAUSES, AccessList, AccessScope, PrincipalId, TenantId
 from rag.errors import ConfigurationError, InvalidRequest
 from rag.protocols import IndexPoint
 from rag.types import (
@@ -36,7 +39,7 @@ from rag.types import (
     Vector,
 )
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised whenever payloads, filters or terms change so that an older index must be rebuilt."""
 DENSE = "dense"
 SPARSE = "bm25"
@@ -94,14 +97,14 @@ _FEW_IDENTITIES = 16
 
 def readable(scope: AccessScope) -> Where:
     """The points that `scope` admits: `AccessScope.admits`, as a filter."""
-    identities = tuple(sorted(map(_stored, scope.identities)))
+    identities = _ids(scope.tenant, scope.identities)
     # Where most points match, the engine checks a few single values faster than one list (16
     # against 22 ms at 100,000 points), and a long list faster than many single values.
     few = len(identities) <= _FEW_IDENTITIES
     simple = (
         [Match("readers", (one,)) for one in identities] if few else [Match("readers", identities)]
     )
-    return Where(must=of_tenant(scope.tenant).must, should=(*simple, _elaborate(identities)))
+    return Where(should=(*simple, _elaborate(identities)))
 
 
 def _elaborate(identities: tuple[str, ...]) -> Where:
@@ -119,9 +122,8 @@ def _elaborate(identities: tuple[str, ...]) -> Where:
 
 def where(scope: AccessScope, filters: Filters) -> Where:
     """The points that `scope` admits and that meet every filter. Errors: `InvalidRequest`."""
-    admitted = readable(scope)
     asked = tuple(_condition(name, condition) for name, condition in filters.items())
-    return Where(must=(*admitted.must, *asked), should=admitted.should)
+    return Where(must=asked, should=readable(scope).should)
 
 
 def of_tenant(tenant: TenantId) -> Where:
@@ -149,13 +151,13 @@ def payload_of(point: IndexPoint) -> Payload:
         "document": _stored(chunk.document.id),
         "version": _stored(chunk.version),
         "chunk": chunk.id,
-        **described(point.access, point.metadata),
+        **described(chunk.document.tenant, point.access, point.metadata),
     }
 
 
-def described(access: AccessList, metadata: Metadata) -> Payload:
+def described(tenant: TenantId, access: AccessList, metadata: Metadata) -> Payload:
     """The part of a payload that says who may read a point and what may be asked of it."""
-    clauses = [sorted(map(_stored, clause)) for clause in access.clauses]
+    clauses = [list(_ids(tenant, clause)) for clause in access.clauses]
     simple = len(clauses) == 1 and not access.denied
     padded = [] if simple else clauses
     padded = padded + [[] for _ in range(MAX_CLAUSES - len(padded))]
@@ -163,7 +165,7 @@ def described(access: AccessList, metadata: Metadata) -> Payload:
         "readers": clauses[0] if simple else [],
         "shape": "simple" if simple else _shape(len(clauses), any_denied=bool(access.denied)),
         **dict(zip(CLAUSES, padded, strict=True)),
-        "denied": sorted(map(_stored, access.denied)),
+        "denied": list(_ids(tenant, access.denied)),
         "facts": sorted(_fact(name, value) for name, value in metadata.items()),
         ORDERED: dict(_ordered(metadata)),
     }
@@ -176,6 +178,12 @@ def range_paths(payload: Payload) -> set[str]:
 
 def chunk_of(payload: Mapping[str, object] | None) -> ChunkId:
     return ChunkId(str((payload or {})["chunk"]))
+
+
+def _ids(tenant: TenantId, principals: Iterable[PrincipalId]) -> tuple[str, ...]:
+    """Keywords that no other tenant's principal has: the length says where the tenant ends."""
+    owner = _stored(tenant)
+    return tuple(sorted(f"{len(owner)}:{owner}:{_stored(one)}" for one in principals))
 
 
 def _shape(clauses: int, *, any_denied: bool) -> str:

@@ -69,7 +69,7 @@ class QdrantServerIndex:
     async def describe(
         self, tenant: TenantId, document: DocumentId, *, access: AccessList, metadata: Metadata
     ) -> None:
-        payload = described(access, metadata)
+        payload = described(tenant, access, metadata)
         which = _filter(of_document(tenant, document))
         with _translated():
             await self._index_ranges(range_paths(payload))

@@ -16,15 +16,23 @@ from rag.terms import (
     words_of,
 )
 
-Wants = Literal["number", "time", "name", "anything"]
+Wants = Literal["reason", "number", "time", "name", "anything"]
 
 _WANTS: tuple[tuple[Wants, re.Pattern[str]], ...] = (
+    (
+        "reason",
+        re.compile(
+            r"^\W*(?:why|warum|wieso|weshalb)\b|\bwhat (?:caused|is the (?:reason|cause))\b",
+            re.IGNORECASE,
+        ),
+    ),
     (
         "number",
         re.compile(
             r"\bhow (?:many|much|long|old|far|tall|big|large|high|often|wide|deep|heavy|fast|late|soon)\b"
             r"|\bwie (?:viele?n?|hoch|lange|groß|oft|weit|schwer|tief|breit|schnell)\b"
-            r"|\bwhat (?:percentage|share|amount|price|fee|rate|number|temperature|pressure|torque|limit)\b",
+            r"|\bwhat (?:percentage|share|amount|price|fee|rate|number|temperature|pressure|torque|limit)\b"
+            r"|\bwh(?:at|ich)\b.{0,30}\b(?:number|extension|phone line)\b",
             re.IGNORECASE,
         ),
     ),
@@ -38,6 +46,10 @@ _WANTS: tuple[tuple[Wants, re.Pattern[str]], ...] = (
     ),
     ("name", re.compile(r"\bwhose?\b|\bwhom\b|\bwer\b|\bwem\b|\bwen\b", re.IGNORECASE)),
 )
+_BECAUSE = re.compile(
+    r"\b(?:because|since|reasons?|due to|caused?|owing|therefore|weil|wegen|grund|gründe|daher|deshalb)\b",
+    re.IGNORECASE,
+)
 _CLOCK = re.compile(
     r"\b\d{1,2}[:.]\d\d\b|\b\d{1,2} ?(?:am|pm|uhr|o'clock)\b|\b(?:19|20)\d\d\b", re.IGNORECASE
 )
@@ -45,6 +57,23 @@ _DAYS = frozenset(
     "monday tuesday wednesday thursday friday saturday sunday montag dienstag mittwoch donnerstag freitag samstag"
     " sonntag daily weekly monthly quarter täglich wöchentlich monatlich quartal".split()
 )
+
+
+_ASKS = (
+    "how|when|which|what|who|whom|whose|where|why"
+    "|wie|wann|welche[nmrs]?|was|wer|wem|wen|wo|warum|wieso|weshalb"
+)
+_SECOND_QUESTION = re.compile(
+    rf",?\s+(?:and|und)\s+(?=(?:(?:for|on|at|to|from|in|under|by|since|until|with|für|an|bei|bis|ab|seit|unter|mit)\s+)?(?:{_ASKS})\b)",
+    re.IGNORECASE,
+)
+
+
+def questions_in(question: str) -> tuple[str, ...]:
+    """`How long is it held, and at which pressure?` as its two questions; most hold just one."""
+    parts = tuple(part.strip() for part in _SECOND_QUESTION.split(question))
+    asking = all(re.search(rf"\b(?:{_ASKS})\b", part, re.IGNORECASE) for part in parts)
+    return parts if asking and all(len(content_words(part)) > 1 for part in parts) else (question,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +95,18 @@ def asked_of(question: str) -> Asked:
     return Asked(
         text=question,
         terms=frozenset(content_words(question)),
-        names=frozenset() if is_german(question) else names_of(question),
+        # `AP` of `AP-300` is no name.
+        names=frozenset() if is_german(question) else names_of(question) - _parts_of(codes),
         codes=codes,
         numbers=numbers_of(question),
         dates=dates_of(question),
         wants=_wanted_by(question),
         german=is_german(question),
     )
+
+
+def _parts_of(codes: frozenset[str]) -> frozenset[str]:
+    return frozenset(stem(word) for code in codes for word in words_of(code))
 
 
 def _wanted_by(question: str) -> Wants:
@@ -85,8 +119,11 @@ def _wanted_by(question: str) -> Wants:
 def gives_what_is_wanted(asked: Asked, text: str) -> bool:
     """Whether `text` holds something of the kind that is asked for, and that the question lacks."""
     match asked.wants:
+        case "reason":
+            return _BECAUSE.search(text) is not None
         case "number":
-            return bool(numbers_of(text) - asked.numbers) or bool(dates_of(text))
+            found = numbers_of(text) - asked.numbers
+            return bool(found or dates_of(text) or codes_of(text) - asked.codes)
         case "time":
             words = {word.lower() for word in words_of(text)}
             return bool(dates_of(text) or _CLOCK.search(text) or words & _DAYS or numbers_of(text))

@@ -1,46 +1,46 @@
-"""Whether the evidence answers a question, and which of its statements does so best.
+"""Which statements of the evidence answer a question best.
 
 Each statement gets the probability that it answers, from a logistic function of the features
 below. Its weights were fitted by tests/benchmarks/fit_abstention.py; the figures stand there.
 """
 
+import asyncio
 import math
-from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, cast
 
 from rank_bm25 import BM25Plus
 
-from rag.adapters.glossary import ENGLISH_GERMAN, Glossary
 from rag.adapters.question import Asked, asked_of, gives_what_is_wanted
-from rag.protocols import Embedder
+from rag.adapters.wording import Said, Wording, strongest
+from rag.protocols import Embedder, Lexicon
 from rag.statements import Statement, statements_of
-from rag.terms import codes_of, content_words, dates_of, is_german, numbers_of, stem, words_of
+from rag.terms import codes_of, content_words, dates_of, is_german, numbers_of
 from rag.types import ChunkId, Embedding, Evidence
 
 Features = Mapping[str, float]
 
-BIAS = -6.88
+BIAS = -8.76
 WEIGHTS: Features = MappingProxyType(
     {
-        "coverage": 4.35,
-        "coverage_around": 1.2,
-        "cosine": 3.57,
-        "wanted_missing": -2.66,
-        "names_missing": -0.06,
-        "numbers_missing": -1.12,
-        "codes_missing": -1.95,
-        "first": 1.54,
-        "foreign": 1.43,
-        "bm25": 0.82,
+        "coverage": 1.94,
+        "coverage_around": 4.864,
+        "cosine": 3.563,
+        "wanted_missing": -2.743,
+        "names_missing": -1.825,
+        "numbers_missing": -1.122,
+        "codes_missing": -0.944,
+        "first": 2.379,
+        "foreign": 2.071,
+        "bm25": 0.383,
     }
 )
+NEVER = -9.0
 _BM25_SCALE, _BM25_MOST = 20.0, 2.0
 _SHORTLIST = 24
-_COMPOUND = 5
-"""A stem this long counts as said where it stands inside a longer word (`Nachtzuschlag`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,51 +50,62 @@ class Judged:
     statement: Statement
     probability: float
     features: Features
+    logit: float
+    """Of the probability. What is about another code than the question's stands at `NEVER`."""
     covers: frozenset[str]
     """The question's terms that the statement, or what it stands under, says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementRanker:
-    """Ranks what the evidence says by how likely it answers. Also a `RelevanceGate`."""
+    """Ranks what the evidence says by how likely it answers."""
 
     embedder: Embedder
-    glossary: Glossary = field(default_factory=lambda: ENGLISH_GERMAN)
+    lexicon: Lexicon | None = None
+    """None knows no word of another language and no synonym."""
     weights: Features = field(default_factory=lambda: WEIGHTS)
     bias: float = BIAS
-    gate: float = 0.1
-    """Below this probability of the best statement, no language model is asked."""
 
-    async def may_answer(self, question: str, evidence: Sequence[Evidence]) -> bool:
-        ranked = await self.rank(question, evidence)
-        return bool(ranked) and ranked[0].probability >= self.gate
+    def wording_of(self, question: str) -> Wording:
+        return Wording(question, self.lexicon)
 
     async def rank(self, question: str, evidence: Sequence[Evidence]) -> tuple[Judged, ...]:
         """The most promising statements of `evidence`, likeliest first."""
-        statements = [each for each in statements_of(evidence) if not _leads_on(each)]
-        if not statements:
+        asked, pool, shortlist = await asyncio.to_thread(self._shortlisted, question, evidence)
+        if not shortlist:
             return ()
-        asked = asked_of(question)
-        pool = _Pool.of(asked, statements, self.glossary)
-        shortlist = _shortlist(asked, statements, pool)
-        found = _found_by_words(evidence)
         query = await self.embedder.embed_query(question)
         vectors = await self.embedder.embed_documents([each.text for each in shortlist])
-        judged = [
-            self._judged(
-                each, _features(asked, each, pool, query, vector) | found[each.chunk.id], pool
-            )
-            for each, vector in zip(shortlist, vectors, strict=True)
-        ]
-        return tuple(sorted(judged, key=lambda each: -each.probability))
+
+        def judged() -> list[Judged]:
+            found = _found_by_words(evidence)
+            return [
+                self._judged(
+                    each, _features(asked, each, pool, query, vector) | found[each.chunk.id], pool
+                )
+                for each, vector in zip(shortlist, vectors, strict=True)
+            ]
+
+        return tuple(sorted(await asyncio.to_thread(judged), key=lambda each: -each.probability))
+
+    def _shortlisted(
+        self, question: str, evidence: Sequence[Evidence]
+    ) -> tuple[Asked, "_Pool", list[Statement]]:
+        statements = [each for each in statements_of(evidence) if not _leads_on(each)]
+        asked = asked_of(question)
+        pool = _Pool.of(asked, statements, self.wording_of(question))
+        return asked, pool, _shortlist(asked, statements, pool)
 
     def _judged(self, statement: Statement, features: Features, pool: "_Pool") -> Judged:
-        logit = self.bias + sum(self.weights[name] * value for name, value in features.items())
+        logit = NEVER
+        if statement.number in pool.about:
+            logit = self.bias + sum(self.weights[name] * value for name, value in features.items())
         return Judged(
             statement=statement,
             probability=1 / (1 + math.exp(-logit)),
+            logit=logit,
             features=features,
-            covers=pool.around[statement],
+            covers=frozenset(pool.around[statement]),
         )
 
 
@@ -103,52 +114,42 @@ class _Pool:
     """Which of the question's terms each statement says, and how rare each term is among them."""
 
     idf: Mapping[str, float]
-    own: Mapping[Statement, frozenset[str]]
+    own: Mapping[Statement, Said]
     """Terms in the statement itself."""
-    around: Mapping[Statement, frozenset[str]]
+    around: Mapping[Statement, Said]
     """... and in its headings, its table's columns or the line that leads to it."""
-    passage: Mapping[int, frozenset[str]]
+    passage: Mapping[int, Said]
     """... and anywhere in the evidence of a number."""
+    about: frozenset[int]
+    """The numbers of the evidence that names a code of the question; all, where it has none.
+    What does not name `SEAL-4471-B` answers no question about it, however alike it reads."""
 
     @staticmethod
-    def of(asked: Asked, statements: Sequence[Statement], glossary: Glossary) -> "_Pool":
-        says = _matcher(asked, glossary)
-        own = {each: says(each.text) for each in statements}
-        around = {each: own[each] | says(each.context) for each in statements}
-        passage: defaultdict[int, frozenset[str]] = defaultdict(frozenset)
+    def of(asked: Asked, statements: Sequence[Statement], wording: Wording) -> "_Pool":
+        own = {each: wording.said_by(each.text) for each in statements}
+        around = {
+            each: strongest((own[each], wording.said_by(each.context))) for each in statements
+        }
+        passage: dict[int, Said] = {}
         for each in statements:
-            passage[each.number] |= around[each]
-        counts = Counter(term for found in around.values() for term in found)
+            passage[each.number] = strongest((passage.get(each.number, {}), around[each]))
+        about = frozenset(
+            each.number
+            for each in statements
+            if not asked.codes or asked.codes & codes_of(f"{each.text}\n{each.context}")
+        )
+        counts = Counter(term for said in around.values() for term in said)
         total = len(statements)
         idf = {
             term: math.log(1 + (total - counts[term] + 0.5) / (counts[term] + 0.5))
-            for term in asked.terms
+            for term in wording.terms
         }
-        return _Pool(idf, own, around, passage)
+        return _Pool(idf, own, around, passage, about)
 
-    def share(self, terms: frozenset[str]) -> float:
-        """The part of the question, by the rarity of its terms, that `terms` make up."""
+    def share(self, said: Said) -> float:
+        """The part of the question, by the rarity of its terms, that is said."""
         whole = sum(self.idf.values())
-        return sum(self.idf[term] for term in terms) / whole if whole else 0.0
-
-
-def _matcher(asked: Asked, glossary: Glossary) -> Callable[[str], frozenset[str]]:
-    """A function from a text to the question's terms that it says, in either language."""
-    written: dict[str, frozenset[str]] = {
-        term: glossary.get(term, frozenset[str]()) | {term} for term in asked.terms
-    }
-
-    def says(text: str) -> frozenset[str]:
-        words = frozenset(content_words(text)) | {stem(word) for word in words_of(text)}
-        compounds = " ".join(word for word in words if len(word) > _COMPOUND)
-        return frozenset(
-            term
-            for term, forms in written.items()
-            if not forms.isdisjoint(words)
-            or any(len(form) >= _COMPOUND and form in compounds for form in forms)
-        )
-
-    return says
+        return sum(self.idf[term] * how for term, how in said.items()) / whole if whole else 0.0
 
 
 def _leads_on(statement: Statement) -> bool:
@@ -162,7 +163,11 @@ def _shortlist(asked: Asked, statements: Sequence[Statement], pool: _Pool) -> li
     """The statements worth embedding: the best by BM25 over the evidence, and each passage's own."""
     if len(statements) <= _SHORTLIST:
         return list(statements)
-    documents = [content_words(f"{each.text}\n{each.context}") or ["-"] for each in statements]
+    # What is said in another word counts as if the question's own stood there.
+    documents = [
+        [*content_words(f"{each.text}\n{each.context}"), *pool.around[each]] or ["-"]
+        for each in statements
+    ]
     bm25 = cast("Any", BM25Plus(documents))
     scores: list[float] = bm25.get_scores(list(asked.terms)).tolist()
     bonus = [pool.share(pool.around[each]) for each in statements]
@@ -187,7 +192,7 @@ def _features(
         "coverage_around": pool.share(pool.around[statement]),
         "cosine": float(query.vector @ vector.vector),
         "wanted_missing": float(not gives_what_is_wanted(asked, text)),
-        "names_missing": len(asked.names - said) / max(1, len(asked.names)),
+        "names_missing": len(asked.names - said.keys()) / max(1, len(asked.names)),
         "numbers_missing": (missing_numbers + missing_dates)
         / max(1, len(asked.numbers) + len(asked.dates)),
         "codes_missing": float(not asked.codes <= codes_of(whole)),

@@ -49,6 +49,7 @@ _DRIVERS = {
 }
 _OUR_OWN_FAULT = (IntegrityError, ProgrammingError, DataError)
 _WRITES = "rag_writes"
+Dialect = Literal["sqlite", "postgresql"]
 _T = TypeVar("_T")
 
 
@@ -61,7 +62,7 @@ class Database:
     """
 
     engine: AsyncEngine
-    dialect: Literal["sqlite", "postgresql"]
+    dialect: Dialect
     turn: AbstractAsyncContextManager[object]
     threaded: Engine | None = None
     """The same SQLite file, for queries that run in one go in a thread."""
@@ -140,7 +141,11 @@ async def open_database(url: str, *, pool_size: int = 8) -> AsyncGenerator[Datab
 
 def insert_into(database: Database, row: type[Base]) -> sqlite.Insert | postgresql.Insert:
     """An insert that knows `on_conflict_do_…`, in the database's own dialect."""
-    return sqlite.insert(row) if database.dialect == "sqlite" else postgresql.insert(row)
+    return insert_for(database.dialect, row)
+
+
+def insert_for(dialect: Dialect, row: type[Base]) -> sqlite.Insert | postgresql.Insert:
+    return sqlite.insert(row) if dialect == "sqlite" else postgresql.insert(row)
 
 
 def default_database_url(data_dir: Path) -> str:

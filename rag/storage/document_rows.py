@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, delete, select, text, update
+from sqlalchemy import Connection, Executable, Select, bindparam, delete, select, text, update
 
 from rag.access import AccessList, TenantId
 from rag.errors import TransientError
-from rag.storage.database import Database, insert_into
+from rag.storage.database import Database, Dialect, insert_for, insert_into
 from rag.storage.records import (
     Digest,
     DocumentState,
@@ -21,6 +22,7 @@ from rag.storage.records import (
     storable,
 )
 from rag.storage.tables import (
+    Base,
     ChunkRow,
     DocumentRow,
     MetadataFieldRow,
@@ -260,15 +262,11 @@ def write_chunks(
     stay as readers see them."""
     if not chunks:
         return
-    new = insert_into(database, ChunkRow)
     rows = [_row_of_chunk(chunk) for chunk in chunks]
-    changing = [name for name in rows[0] if name not in {"id", "tenant", "document"}]
     statement = (
-        new.on_conflict_do_nothing()
+        insert_into(database, ChunkRow).on_conflict_do_nothing()
         if only_new
-        else new.on_conflict_do_update(
-            index_elements=["id"], set_={name: new.excluded[name] for name in changing}
-        )
+        else _upsert(database.dialect, ChunkRow)
     )
     connection.execute(statement, rows)
 
@@ -281,12 +279,20 @@ def write_token_vectors(
     ]
     if not rows:
         return
-    new = insert_into(database, TokenVectorsRow)
-    statement = new.on_conflict_do_update(
-        index_elements=["chunk"],
-        set_={name: new.excluded[name] for name in ("dimensions", "vectors")},
+    connection.execute(_upsert(database.dialect, TokenVectorsRow), rows)
+
+
+@cache
+def _upsert(dialect: Dialect, row: type[Base]) -> Executable:
+    """Insert rows, or give those that are there their new values. Made once: naming every column
+    of what is excluded takes as long as the write."""
+    new = insert_for(dialect, row)
+    kept = {"id", "tenant", "document", "chunk"}
+    columns = [column.name for column in row.__table__.columns if column.name not in kept]
+    return new.on_conflict_do_update(
+        index_elements=[column.name for column in row.__table__.primary_key],
+        set_={name: new.excluded[name] for name in columns},
     )
-    connection.execute(statement, rows)
 
 
 def _row_of_chunk(chunk: Chunk) -> dict[str, Any]:

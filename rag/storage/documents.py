@@ -10,12 +10,13 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, select, update
+from sqlalchemy import Connection, Executable, bindparam, delete, exists, select, update
 
 from rag.access import AccessList, TenantId
-from rag.storage.database import insert_into
+from rag.storage.database import Dialect, insert_for
 from rag.storage.document_reads import DocumentReads
 from rag.storage.document_rows import (
     COLUMNS,
@@ -56,6 +57,11 @@ _LOOKED_UP_AT_ONCE = 500
 _TAKEN = select(*COLUMNS).where(DocumentRow.id == bindparam("this")).with_for_update(of=DocumentRow)
 
 
+@cache
+def _insertion(dialect: Dialect) -> Executable:
+    return insert_for(dialect, DocumentRow).on_conflict_do_nothing().returning(*COLUMNS)
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -77,23 +83,24 @@ class Documents(DocumentReads):
         One that was not there, or was deleted, is `NEW` under `access` and shown to nobody.
         """
         fresh = values_of_begun(ref, access, self.clock())
-        insertion = insert_into(self.database, DocumentRow).on_conflict_do_nothing()
+        insertion = _insertion(self.database.dialect)
         this = {"this": ref.id}
 
         def work(connection: Connection) -> StoredDocument:
             known = connection.execute(_TAKEN, this).one_or_none()
             if known is None:
-                if not connection.execute(insertion.returning(DocumentRow.id), fresh).all():
+                made = connection.execute(insertion, fresh).one_or_none()
+                if made is None:
                     raise Overtaken("another ingest of this document came first")
-            else:
-                was_deleted = known.state == DocumentState.DELETED.value
-                taken: dict[str, Any] = {"settled": False, "generation": known.generation + 1}
-                write_document(
-                    connection, ref.id, known.generation, fresh | taken if was_deleted else taken
-                )
+                # Of a document that was never here, the index holds nothing either.
+                return replace(document_of(made), settled=True)
+            was_deleted = known.state == DocumentState.DELETED.value
+            taken: dict[str, Any] = {"settled": False, "generation": known.generation + 1}
+            write_document(
+                connection, ref.id, known.generation, fresh | taken if was_deleted else taken
+            )
             begun = document_of(connection.execute(_TAKEN, this).one())
-            # Of a document that was never here, the index holds nothing either.
-            return replace(begun, settled=True if known is None else known.settled)
+            return replace(begun, settled=known.settled)
 
         return await self.database.write(work)
 

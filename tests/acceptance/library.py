@@ -17,6 +17,7 @@ from api.platform import Platform
 from api.settings import Settings
 from ingestion.pipeline import IngestPipeline
 from rag.access import Principal, PrincipalId, TenantId
+from rag.adapters.answerability import Answerability
 from rag.adapters.extractive import ExtractiveLanguageModel
 from rag.adapters.late_interaction import LateInteractionReranker
 from rag.adapters.qdrant_edge import open_edge_index
@@ -127,7 +128,9 @@ async def open_site(database_url: str, folder: Path) -> AsyncGenerator[Site]:
             passages=passages,
             reranker=LateInteractionReranker(passages),
         )
-        model = ExtractiveLanguageModel(ranker=StatementRanker(embedder=embedder))
+        model = ExtractiveLanguageModel(
+            answerability=Answerability(ranker=StatementRanker(embedder=embedder))
+        )
         platform = Platform(
             settings=chosen,
             database=database,

@@ -182,7 +182,7 @@ async def test_a_request_is_one_line_without_content(site: Site, log: io.StringI
     await site.http.get("/v1/models", headers={"Authorization": f"Bearer {ZINNOBER}"})
     await site.http.get(f"/{ZINNOBER}")
     assert ZINNOBER not in log.getvalue()
-    assert me["Authorization"].rpartition("_")[2] not in log.getvalue()
+    assert me["Authorization"].split("_", 2)[2] not in log.getvalue()
     requests = [line for line in lines_of(log) if line["message"] == "request"]
     assert len(requests) == 8
     asked = requests[0]

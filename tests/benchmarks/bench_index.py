@@ -46,6 +46,7 @@ from rag.types import (
 )
 
 TENANT = TenantId("acme")
+SOURCE = SourceId("bench")
 DIMENSIONS = 384
 GROUPS = 200
 WORDS = 60_000
@@ -66,8 +67,8 @@ ASKERS = {
 # --- what is indexed ---------------------------------------------------------------------------
 
 
-def chunk(number: int, text: str, document: str) -> Chunk:
-    ref = DocumentRef(DocumentId(document), TENANT, SourceId("bench"), f"file:{document}", "")
+def chunk(number: int, text: str, document: str, source: SourceId = SOURCE) -> Chunk:
+    ref = DocumentRef(DocumentId(document), TENANT, source, f"file:{document}", "")
     return Chunk(
         id=ChunkId(str(number)),
         document=ref,
@@ -102,13 +103,15 @@ def unit_vectors(random: np.random.Generator, count: int) -> list[Vector]:
     return list(made / np.linalg.norm(made, axis=1, keepdims=True))
 
 
-def batches(texts: list[str], random: np.random.Generator) -> Iterator[list[IndexPoint]]:
+def batches(
+    texts: list[str], random: np.random.Generator, *, source: SourceId = SOURCE
+) -> Iterator[list[IndexPoint]]:
     for start in range(0, len(texts), BATCH):
         some = texts[start : start + BATCH]
         vectors = unit_vectors(random, len(some))
         yield [
             IndexPoint(
-                chunk(number, text, f"d{number // 10}"),
+                chunk(number, text, f"d{number // 10}", source),
                 readable_by(["group:all", f"group:{number // 10 % GROUPS}"]),
                 {"year": 2000 + number % 26, "date": f"20{number % 26:02}-03-01"},
                 vector,

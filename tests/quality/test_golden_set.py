@@ -16,10 +16,10 @@ CORPUS = Path(__file__).parents[2] / "corpora" / "aldermoor"
 
 FLOORS = {
     "recall@10": 0.95,
-    "answer_accuracy": 0.6,
-    "refusal_precision": 0.5,
-    "refusal_recall": 0.75,
-    "citation_precision": 0.93,
+    "answer_accuracy": 0.7,
+    "refusal_precision": 0.62,
+    "refusal_recall": 0.8,
+    "citation_precision": 0.95,
     "citation_recall": 0.8,
 }
 """What the default reaches, less a little for another processor's rounding. The aim for

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from rag.access import Principal, PrincipalId
+from rag.adapters.answerability import Answerability
 from rag.adapters.extractive import ExtractiveLanguageModel
 from rag.adapters.onnx_embedder import OnnxEmbedder
 from rag.adapters.relevance import StatementRanker
@@ -56,7 +57,9 @@ def evidence() -> tuple[Evidence, ...]:
 
 
 async def said(question: str, minilm: OnnxEmbedder) -> tuple[list[str], Completion]:
-    model = ExtractiveLanguageModel(ranker=StatementRanker(embedder=minilm))
+    model = ExtractiveLanguageModel(
+        answerability=Answerability(ranker=StatementRanker(embedder=minilm))
+    )
     shown, template = evidence(), load_prompt("answer", "v1")
     prompt = GroundedPrompt(
         question=question,
@@ -133,7 +136,9 @@ async def test_an_instruction_in_the_evidence_or_question_is_quoted_at_most(
 def asking(minilm: OnnxEmbedder) -> Answerer:
     return Answerer(
         retriever=FixedRetriever(HITS),
-        language_model=ExtractiveLanguageModel(ranker=StatementRanker(embedder=minilm)),
+        language_model=ExtractiveLanguageModel(
+            answerability=Answerability(ranker=StatementRanker(embedder=minilm))
+        ),
         grounding=GroundingCheck(embedder=minilm),
         prompt=load_prompt("answer", "v1"),
         count_tokens=minilm.count_tokens,

@@ -11,7 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.adapters.minilm import default_model_dir
-from rag.adapters.onnx_embedder import OnnxEmbedder, batches_by_length, load_onnx_embedder
+from rag.adapters.onnx_embedder import (
+    PASS_TOKENS,
+    OnnxEmbedder,
+    batches_by_length,
+    load_onnx_embedder,
+)
 
 LONG = "The pump was taken out of service by the night shift. " * 60
 
@@ -112,7 +117,25 @@ def test_the_embedder_never_imports_torch() -> None:
 
 @given(st.lists(st.integers(min_value=0, max_value=256), max_size=60))
 def test_batches_hold_every_text_once_and_stay_in_bounds(lengths: list[int]) -> None:
-    batches = list(batches_by_length(lengths, tokens=1_000))
+    batches = batches_by_length(lengths, tokens=1_000)
 
     assert sorted(place for batch in batches for place in batch) == list(range(len(lengths)))
     assert all(len(batch) * max(lengths[place] for place in batch) <= 1_000 for batch in batches)
+
+
+@given(st.lists(st.integers(min_value=2, max_value=256), min_size=1, max_size=60))
+def test_no_plain_cut_of_the_lengths_is_cheaper(lengths: list[int]) -> None:
+    def cost(batches: list[list[int]]) -> int:
+        padded = [len(batch) * max(lengths[place] for place in batch) for batch in batches]
+        return sum(padded) + PASS_TOKENS * len(batches)
+
+    longest_first = sorted(range(len(lengths)), key=lambda place: -lengths[place])
+    alone = [[place] for place in longest_first]
+    full: list[list[int]] = []
+    for place in longest_first:
+        if full and (len(full[-1]) + 1) * lengths[full[-1][0]] <= 1_000:
+            full[-1].append(place)
+        else:
+            full.append([place])
+
+    assert cost(batches_by_length(lengths, tokens=1_000)) <= min(cost(alone), cost(full))

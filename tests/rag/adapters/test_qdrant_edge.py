@@ -12,7 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag.access import EVERYONE, AccessScope, TenantId, readable_by
+from rag.access import (
+    EVERYONE,
+    AccessList,
+    AccessScope,
+    PrincipalId,
+    TenantId,
+    readable_by,
+)
 from rag.adapters.qdrant_edge import QdrantEdgeIndex, open_edge_index
 from rag.errors import ConfigurationError, IndexUnavailable
 from rag.protocols import IndexPoint
@@ -174,3 +181,30 @@ async def test_optimising_changes_no_result(tmp_path: Path) -> None:
         after = await find(index, "gasket 7")
         assert [hit.chunk for hit in after] == [hit.chunk for hit in before]
         assert [hit.score for hit in after] == pytest.approx([hit.score for hit in before])
+
+
+async def test_the_first_denial_in_an_index_is_seen_at_once_and_after_opening(
+    tmp_path: Path,
+) -> None:
+    access = AccessList((frozenset({EVERYONE}),), denied=frozenset({PrincipalId("user:1")}))
+    shut_out = AccessScope(TENANT, frozenset({EVERYONE, PrincipalId("user:1")}))
+
+    async def found(index: QdrantEdgeIndex, scope: AccessScope) -> int:
+        return len(await index.search_sparse("gasket", scope=scope, filters={}, limit=10))
+
+    async with open_edge_index(tmp_path, dimensions=4) as index:
+        await index.upsert(points(range(3)))
+        assert await found(index, shut_out) == 3
+        await index.describe(TENANT, DocumentId("d"), access=access, metadata={})
+        assert (await found(index, ANYONE), await found(index, shut_out)) == (3, 0)
+    async with open_edge_index(tmp_path, dimensions=4) as index:
+        assert (await found(index, ANYONE), await found(index, shut_out)) == (3, 0)
+
+
+async def test_a_reader_of_the_same_name_in_another_tenant_finds_nothing(tmp_path: Path) -> None:
+    """Also where the two names, written one after the other, read the same."""
+    async with open_edge_index(tmp_path, dimensions=4) as index:
+        await index.upsert(points(range(3)))
+        for tenant, identity in ("acm", "e:everyone"), ("acme:everyone", ""), ("other", EVERYONE):
+            stranger = AccessScope(TenantId(tenant), frozenset({PrincipalId(identity)}))
+            assert not await index.search_sparse("gasket", scope=stranger, filters={}, limit=10)

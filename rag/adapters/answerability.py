@@ -1,0 +1,88 @@
+"""Whether the evidence answers a question at all.
+
+The probability is a logistic function of the features below, of the question and the evidence as a
+whole; `rag.adapters.relevance` judges single statements. Its weights were fitted by
+tests/benchmarks/fit_abstention.py, on questions that are not in the golden set.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from rag.adapters.question import Asked, asked_of
+from rag.adapters.relevance import NEVER, Features, Judged, StatementRanker
+from rag.adapters.wording import Wording
+from rag.terms import dates_of, numbers_of
+from rag.types import Evidence
+
+BIAS = -3.27
+WEIGHTS: Features = MappingProxyType(
+    {
+        "best": 0.167,
+        "ahead": 0.282,
+        "bm25": 0.029,
+        "dense": 1.996,
+        "terms": 0.307,
+        "terms_said": 1.487,
+        "terms_missing": -0.297,
+        "names_missing": -0.666,
+        "numbers_missing": -0.665,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answerability:
+    """A `RelevanceGate`: whether it is worth asking a model about the evidence."""
+
+    ranker: StatementRanker
+    weights: Features = field(default_factory=lambda: WEIGHTS)
+    bias: float = BIAS
+    least: float = 0.1
+    """The probability below which no model is asked."""
+
+    async def may_answer(self, question: str, evidence: Sequence[Evidence]) -> bool:
+        ranked = await self.ranker.rank(question, evidence)
+        return self.probability(question, evidence, ranked) >= self.least
+
+    def probability(
+        self, question: str, evidence: Sequence[Evidence], ranked: Sequence[Judged]
+    ) -> float:
+        """That `evidence`, of which `ranked` are the statements by `ranker`, answers."""
+        if not ranked or ranked[0].logit <= NEVER:
+            return 0.0
+        features = features_of(
+            asked_of(question), self.ranker.wording_of(question), evidence, ranked
+        )
+        logit = self.bias + sum(self.weights[name] * value for name, value in features.items())
+        return 1 / (1 + math.exp(-logit))
+
+
+def features_of(
+    asked: Asked, wording: Wording, evidence: Sequence[Evidence], ranked: Sequence[Judged]
+) -> Mapping[str, float]:
+    best = ranked[0]
+    passage = next(each for each in evidence if each.number == best.statement.number)
+    text = "\n".join(part.chunk.embedded_text for part in passage.parts)
+    said = wording.said_by(text)
+    terms = max(1, len(wording.terms))
+    stages = [part.stage_scores for each in evidence for part in each.parts]
+    return {
+        "best": best.logit,
+        "ahead": best.logit - ranked[1].logit if len(ranked) > 1 else 0.0,
+        "bm25": max(stage.get("sparse", 0.0) for stage in stages),
+        "dense": max(stage.get("dense", 0.0) for stage in stages),
+        "terms": float(len(wording.terms)),
+        "terms_said": sum(said.values()) / terms,
+        "terms_missing": float(len(wording.terms - said.keys())),
+        "names_missing": float(len(asked.names - said.keys())),
+        "numbers_missing": float(_numbers_missing(asked, text)),
+    }
+
+
+def _numbers_missing(asked: Asked, text: str) -> int:
+    numbers, dates = numbers_of(text), dates_of(text)
+    return sum(not any(one & other for other in numbers) for one in asked.numbers) + sum(
+        not any(one.agrees_with(other) for other in dates) for one in asked.dates
+    )
