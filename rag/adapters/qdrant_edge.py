@@ -101,10 +101,10 @@ class QdrantEdgeIndex:
         return cast("int", await self._ask("count", of_tenant(tenant)))
 
     async def optimise(self) -> None:
-        """Merge what was written and drop what was deleted, which otherwise stays on disk.
+        """Merge what was written, drop what was deleted, and quantise: searches are quicker after.
 
-        For a quiet hour, after much was replaced: searches wait until it is done (some 20 s of one
-        core at 100,000 chunks). It makes no search quicker.
+        The process that holds the shard does it by itself after much was written and a while of
+        quiet. Searches wait until it is done.
         """
         await self._ask("optimise")
 

@@ -599,8 +599,7 @@ async def test_the_nearest_come_first_with_their_cosine(index: Index, tenant: Te
     )
     hits = await dense(index, anyone(tenant))
     assert names(hits) == ["same", "near", "far"]
-    # An index may keep vectors in half precision: 11 bits of each number.
-    assert [hit.score for hit in hits] == pytest.approx([1, 0.5**0.5, -1], abs=2e-4)
+    assert [hit.score for hit in hits] == pytest.approx([1, 0.5**0.5, -1], abs=1e-6)
 
 
 async def test_a_limit_keeps_the_best(index: Index, tenant: TenantId) -> None:
