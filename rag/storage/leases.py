@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, select, update
 from sqlalchemy.orm import aliased
 
 from rag.storage.database import Database
@@ -45,28 +45,9 @@ class Leases:
     async def claim(self, owner: str, *, lease: timedelta) -> Job | None:
         """The most urgent job that may be begun now, leased to `owner`; None if there is none."""
         moment = self.clock()
-        most_urgent = (
-            select(_candidate.id)
-            .where(PENDING, _candidate.not_before <= moment, _free(_candidate))
-            .order_by(_candidate.priority, _candidate.created_at)
-            .limit(1)
-            .with_for_update(of=_candidate, skip_locked=True)
-            .scalar_subquery()
-        )
-        statement = (
-            update(JobRow)
-            .where(JobRow.id == most_urgent)
-            .values(
-                state=JobState.RUNNING.value,
-                attempts=JobRow.attempts + 1,
-                lease_owner=owner,
-                lease_until=moment + lease,
-                started_at=moment,
-            )
-            .returning(*COLUMNS)
-        )
+        asked = {"moment": moment, "leased_to": owner, "leased_until": moment + lease}
         row = await self.database.write(
-            lambda connection: connection.execute(statement).one_or_none()
+            lambda connection: connection.execute(_CLAIM, asked).one_or_none()
         )
         return None if row is None else job_of(row)
 
@@ -195,6 +176,29 @@ def _free(job: type[JobRow] = JobRow) -> ColumnElement[bool]:
     )
     paused = exists().where(SourceRow.id == job.source, SourceRow.state == SourceState.PAUSED.value)
     return and_(~busy, ~paused)
+
+
+# Built once: it is asked several times for every job, and building it costs more than asking.
+_CLAIM = (
+    update(JobRow)
+    .where(
+        JobRow.id
+        == select(_candidate.id)
+        .where(PENDING, _candidate.not_before <= bindparam("moment"), _free(_candidate))
+        .order_by(_candidate.priority, _candidate.created_at)
+        .limit(1)
+        .with_for_update(of=_candidate, skip_locked=True)
+        .scalar_subquery()
+    )
+    .values(
+        state=JobState.RUNNING.value,
+        attempts=JobRow.attempts + 1,
+        lease_owner=bindparam("leased_to"),
+        lease_until=bindparam("leased_until"),
+        started_at=bindparam("moment"),
+    )
+    .returning(*COLUMNS)
+)
 
 
 def _values_of(failure: Failure) -> dict[str, str]:
