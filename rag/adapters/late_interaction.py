@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rag.errors import ConfigurationError
 from rag.protocols import EmbeddedQuery, Reranked, TokenVectorStore
+from rag.terms import is_german
 from rag.types import ChunkId, RetrievedChunk, TokenVectors
 
 QUANTISED_ONE = 127
@@ -31,8 +32,9 @@ class LateInteractionReranker:
     """MaxSim (Khattab and Zaharia, ColBERT, SIGIR 2020) summed with the fused score.
 
     Both are min-max normalised over the candidates: `weight` is MaxSim's share. A candidate
-    without token vectors keeps its fused standing: its fused score stands for its MaxSim. The
-    default weight is the one that gained on both sets of docs/decisions/0006-fusion-and-reranking.md.
+    without token vectors, or in another language than the question, keeps its fused standing: its
+    fused score stands for its MaxSim. The default weight is the one that gained on both sets of
+    docs/decisions/0006-fusion-and-reranking.md.
     """
 
     def __init__(self, store: TokenVectorStore, *, weight: float = 0.4) -> None:
@@ -56,8 +58,9 @@ class LateInteractionReranker:
                 stored = await self._store.token_vectors(
                     query.query.scope.tenant, [hit.chunk.id for hit in candidates]
                 )
+                comparable = _in_language_of(query.query.text, candidates)
                 similarities = await asyncio.to_thread(
-                    _similarities, tokens, candidates, stored, deadline
+                    _similarities, tokens, candidates, _only(stored, comparable), deadline
                 )
         except TimeoutError:
             return Reranked(tuple(candidates), complete=False)
@@ -108,6 +111,24 @@ def max_sim(query: NDArray[np.float32], chunk: TokenVectors) -> float:
         similarities = query @ chunk[start : start + rows].astype(np.float32).T
         np.maximum(nearest, similarities.max(axis=1), out=nearest)
     return float(nearest.mean()) / QUANTISED_ONE**2
+
+
+def _in_language_of(question: str, candidates: Sequence[RetrievedChunk]) -> frozenset[ChunkId]:
+    """The candidates in the question's language, as far as known.
+
+    The words of two languages are not near each other in an English encoder: MaxSim would only
+    push a translated find down (nDCG@10 .919 instead of .927 on the sample company).
+    """
+    language = "de" if is_german(question) else "en"
+    return frozenset(
+        hit.chunk.id for hit in candidates if hit.metadata.get("language", language) == language
+    )
+
+
+def _only(
+    stored: Mapping[ChunkId, TokenVectors], chunks: frozenset[ChunkId]
+) -> Mapping[ChunkId, TokenVectors]:
+    return {chunk: vectors for chunk, vectors in stored.items() if chunk in chunks}
 
 
 def _similarities(

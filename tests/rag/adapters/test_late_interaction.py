@@ -148,3 +148,20 @@ def test_min_max_keeps_the_order_and_spans_nought_to_one(values: list[float]) ->
     assert normal.max() == pytest.approx(1)
     assert normal.min() >= 0
     assert (np.diff(normal[np.argsort(scores, kind="stable")]) >= 0).all()
+
+
+async def test_what_is_in_another_language_keeps_its_fused_standing() -> None:
+    found = [
+        replace(one, metadata={"language": language})
+        for one, language in zip(candidates(1.0, 0.5, 0.0), ("de", "en", "en"), strict=True)
+    ]
+    # By token vectors alone the German candidate would come last, and the last one first.
+    stored = Stored(
+        {one.chunk.id: token(angle) for one, angle in zip(found, (90, 40, 0), strict=True)}
+    )
+    reranked = await LateInteractionReranker(stored, weight=0.4).rerank(
+        query(token(0)), found, budget_s=5
+    )
+    assert order(reranked.hits)[0] == 0
+    assert reranked.hits[0].ranks.rerank is None
+    assert "late_interaction" not in reranked.hits[0].stage_scores
