@@ -4,7 +4,7 @@ Right are the sentences of the reference answers, written by people from the pas
 words. Wrong are the same sentences with one number changed, one name exchanged for a name from
 another passage, or one verb negated; and the answer to another question.
 
-    python tests/benchmarks/bench_grounding.py DIR_OF_CLAPNQ --out bench/results/grounding.json
+    python tests/benchmarks/bench_grounding.py --out bench/results/grounding.json
 """
 
 import argparse
@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from public_data import CLAPNQ, is_here
 
 from rag.access import TenantId
 from rag.adapters.minilm import default_model_dir, export_minilm
@@ -202,10 +204,12 @@ async def _run(folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("--clapnq", type=Path, default=CLAPNQ)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    figures = asyncio.run(_run(arguments.folder))
+    if not is_here(arguments.clapnq):
+        return
+    figures = asyncio.run(_run(arguments.clapnq))
     out: Path = arguments.out
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(figures, indent=2) + "\n")

@@ -19,6 +19,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from public_data import SCIFACT
 
 from api.evaluation import beir_connect, fresh_platform, ingest_source
 from api.platform import Platform
@@ -123,7 +124,7 @@ def told(doing: str, done: int, of: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scifact", type=Path, default=ROOT.parent / "shared" / "data" / "scifact")
+    parser.add_argument("--scifact", type=Path, default=SCIFACT)
     parser.add_argument("--documents", type=int, help="Only the first so many of SciFact.")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()

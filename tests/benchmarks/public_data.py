@@ -1,0 +1,16 @@
+"""The public data sets that some measurements need: beside the repository, never in it."""
+
+import sys
+from pathlib import Path
+
+_SHARED = Path(__file__).parents[3] / "shared" / "data"
+SCIFACT = _SHARED / "scifact"
+CLAPNQ = _SHARED / "grounding"
+
+
+def is_here(folder: Path) -> bool:
+    """Whether there is something to measure on; says so where there is not."""
+    if folder.is_dir():
+        return True
+    print(f"not measured: {folder} is not there", file=sys.stderr)  # noqa: T201 - a script
+    return False
