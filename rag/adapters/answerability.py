@@ -16,18 +16,18 @@ from rag.adapters.wording import Wording
 from rag.terms import dates_of, numbers_of
 from rag.types import Evidence
 
-BIAS = -3.27
+BIAS = -3.65
 WEIGHTS: Features = MappingProxyType(
     {
-        "best": 0.167,
-        "ahead": 0.282,
-        "bm25": 0.029,
-        "dense": 1.996,
-        "terms": 0.307,
-        "terms_said": 1.487,
-        "terms_missing": -0.297,
-        "names_missing": -0.666,
-        "numbers_missing": -0.665,
+        "best": 0.153,
+        "ahead": 0.289,
+        "bm25": 0.025,
+        "dense": 1.888,
+        "terms": 0.336,
+        "terms_said": 1.953,
+        "terms_missing": -0.272,
+        "names_missing": -0.761,
+        "numbers_missing": -0.653,
     }
 )
 

@@ -30,12 +30,19 @@ from rag.errors import ConfigurationError
 _FLUSH_AFTER_WRITES = 2_000
 _IDLE_S = 1.0
 _OPTIMISE_FROM = 5_000
-"""Points: fewer are searched as quickly as they are."""
-_OPTIMISE_AFTER_IDLE = 15
-"""Times `_IDLE_S`. A search that comes meanwhile waits: 19 s after 100,000 chunks were written."""
+"""Points written: fewer are searched as quickly as they are."""
+_OPTIMISE_AFTER_S = 15.0
+"""Of quiet. A search that comes meanwhile waits: 19 s after 100,000 chunks were written."""
 
 
-def serve(shard: Shard, requests: IO[bytes], answers: IO[bytes]) -> None:
+def serve(
+    shard: Shard,
+    requests: IO[bytes],
+    answers: IO[bytes],
+    *,
+    optimise_from: int = _OPTIMISE_FROM,
+    optimise_after_s: float = _OPTIMISE_AFTER_S,
+) -> None:
     """Answer each request in turn until there are no more. Flush and optimise when there is time."""
     operations: dict[str, Callable[..., object]] = {
         operation.__name__: operation
@@ -45,13 +52,13 @@ def serve(shard: Shard, requests: IO[bytes], answers: IO[bytes]) -> None:
             *(shard.optimise, shard.flush),
         )
     }
-    quiet = 0
+    quiet_s = 0.0
     while True:
         idle = not select.select([requests], [], [], _IDLE_S)[0]
-        quiet = quiet + 1 if idle else 0
+        quiet_s = quiet_s + _IDLE_S if idle else 0.0
         if shard.unflushed and (idle or shard.unflushed >= _FLUSH_AFTER_WRITES):
             shard.flush()
-        if quiet >= _OPTIMISE_AFTER_IDLE and shard.unoptimised >= _OPTIMISE_FROM:
+        if quiet_s >= optimise_after_s and shard.unoptimised >= optimise_from:
             shard.optimise()
         if idle:
             continue

@@ -44,7 +44,7 @@ _WANTS: tuple[tuple[Wants, re.Pattern[str]], ...] = (
             re.IGNORECASE,
         ),
     ),
-    ("name", re.compile(r"\bwhose?\b|\bwhom\b|\bwer\b|\bwem\b|\bwen\b", re.IGNORECASE)),
+    ("name", re.compile(r"\bwho(?:m|se)?\b|\bwer\b|\bwem\b|\bwen\b|\bwessen\b", re.IGNORECASE)),
 )
 _BECAUSE = re.compile(
     r"\b(?:because|since|reasons?|due to|caused?|owing|therefore|weil|wegen|grund|gründe|daher|deshalb)\b",
@@ -128,8 +128,6 @@ def gives_what_is_wanted(asked: Asked, text: str) -> bool:
             words = {word.lower() for word in words_of(text)}
             return bool(dates_of(text) or _CLOCK.search(text) or words & _DAYS or numbers_of(text))
         case "name":
-            asked_words = {stem(word) for word in words_of(asked.text)}
-            capitals = {stem(word) for word in words_of(text) if word[0].isupper()}
-            return bool(capitals - asked_words)
+            return bool(names_of(text) - {stem(word) for word in words_of(asked.text)})
         case "anything":
             return True

@@ -23,19 +23,19 @@ from rag.types import ChunkId, Embedding, Evidence
 
 Features = Mapping[str, float]
 
-BIAS = -8.76
+BIAS = -8.59
 WEIGHTS: Features = MappingProxyType(
     {
-        "coverage": 1.94,
-        "coverage_around": 4.864,
-        "cosine": 3.563,
-        "wanted_missing": -2.743,
-        "names_missing": -1.825,
-        "numbers_missing": -1.122,
-        "codes_missing": -0.944,
-        "first": 2.379,
-        "foreign": 2.071,
-        "bm25": 0.383,
+        "coverage": 2.64,
+        "coverage_around": 4.415,
+        "cosine": 3.744,
+        "wanted_missing": -2.873,
+        "names_missing": -1.676,
+        "numbers_missing": -1.108,
+        "codes_missing": -0.714,
+        "first": 2.056,
+        "foreign": 1.765,
+        "bm25": 0.364,
     }
 )
 NEVER = -9.0

@@ -7,6 +7,8 @@ import signal
 import sys
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,8 @@ from rag.access import (
     readable_by,
 )
 from rag.adapters.qdrant_edge import QdrantEdgeIndex, open_edge_index
+from rag.adapters.qdrant_edge_process import serve
+from rag.adapters.qdrant_edge_shard import open_shard
 from rag.errors import ConfigurationError, IndexUnavailable
 from rag.protocols import IndexPoint
 from rag.types import (
@@ -208,3 +212,54 @@ async def test_a_reader_of_the_same_name_in_another_tenant_finds_nothing(tmp_pat
         for tenant, identity in ("acm", "e:everyone"), ("acme:everyone", ""), ("other", EVERYONE):
             stranger = AccessScope(TenantId(tenant), frozenset({PrincipalId(identity)}))
             assert not await index.search_sparse("gasket", scope=stranger, filters={}, limit=10)
+
+
+async def test_quantised_vectors_are_searched_inside_the_scope_with_exact_scores(
+    tmp_path: Path,
+) -> None:
+    count, dimensions = 12_000, 256  # enough bytes for the engine to quantise them
+    random = np.random.default_rng(4)
+    vectors = random.standard_normal((count, dimensions)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    hidden = readable_by(["group:others"])
+    made = [
+        replace(point, vector=vector, access=point.access if number % 2 else hidden)
+        for number, (point, vector) in enumerate(zip(points(range(count)), vectors, strict=True))
+    ]
+    async with open_edge_index(tmp_path, dimensions=dimensions) as index:
+        for start in range(0, count, 2_000):
+            await index.upsert(made[start : start + 2_000])
+        await index.optimise()
+        assert list(tmp_path.rglob("quantized*"))
+        query = random.standard_normal(dimensions).astype(np.float32)
+        query /= np.linalg.norm(query)
+        found = await index.search_dense(query, scope=ANYONE, filters={}, limit=20)
+    cosines = {f"c{number:04}": float(vectors[number] @ query) for number in range(1, count, 2)}
+    best = sorted(cosines, key=lambda chunk: -cosines[chunk])[:20]
+    assert {hit.chunk for hit in found} <= cosines.keys()
+    assert len({hit.chunk for hit in found} & set(best)) >= 18
+    assert [hit.score for hit in found] == pytest.approx(
+        [cosines[hit.chunk] for hit in found], abs=1e-5
+    )
+
+
+async def test_after_much_was_written_and_a_quiet_while_the_shard_optimises_itself(
+    tmp_path: Path,
+) -> None:
+    ours, theirs = os.pipe()
+    with (
+        open_shard(tmp_path, dimensions=4) as shard,
+        os.fdopen(ours, "rb", buffering=0) as requests,
+        os.fdopen(theirs, "wb", buffering=0) as asking,
+    ):
+        shard.unoptimised = 7
+        serving = asyncio.create_task(
+            asyncio.to_thread(
+                serve, shard, requests, BytesIO(), optimise_from=7, optimise_after_s=1.0
+            )
+        )
+        async with asyncio.timeout(30):
+            while shard.unoptimised:  # noqa: ASYNC110 - it changes in another thread
+                await asyncio.sleep(0.05)
+        asking.close()
+        await serving
