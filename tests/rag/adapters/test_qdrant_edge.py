@@ -230,7 +230,7 @@ async def test_quantised_vectors_are_searched_inside_the_scope_with_exact_scores
         for start in range(0, count, 2_000):
             await index.upsert(made[start : start + 2_000])
         await index.optimise()
-        assert list(tmp_path.rglob("quantized*"))
+        assert await asyncio.to_thread(lambda: list(tmp_path.rglob("quantized*")))
         query = random.standard_normal(dimensions).astype(np.float32)
         query /= np.linalg.norm(query)
         found = await index.search_dense(query, scope=ANYONE, filters={}, limit=20)
