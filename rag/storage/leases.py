@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, select, update
 from sqlalchemy.orm import aliased
 
 from rag.storage.database import Database
@@ -107,12 +107,6 @@ class Leases:
         )
         rows = await self.database.rows(statement)
         return [(JobId(row.id), row.attempts) for row in rows]
-
-    async def next_due(self) -> datetime | None:
-        """When the first of the jobs that wait may be begun; in the past if it may be now."""
-        statement = select(func.min(JobRow.not_before).label("due")).where(PENDING, _free())
-        [row] = await self.database.rows(statement)
-        return row.due
 
     # --- inside ---------------------------------------------------------------------------------
 
