@@ -117,6 +117,8 @@ async def _open_parts(settings: Settings) -> AsyncGenerator[Platform]:
         index = await stack.enter_async_context(open_index(settings, embedder.dimensions))
         passages = Passages(database)
         lexicon = open_dictionary() if settings.retrieval.dictionary else None
+        if lexicon is not None:
+            stack.callback(lexicon.close)
         reranker = await asyncio.to_thread(build_reranker, settings.retrieval, passages)
         retriever = HybridRetriever(
             index=index,
