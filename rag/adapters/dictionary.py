@@ -26,6 +26,8 @@ from rag.terms import content_words, is_german, stem, words_of
 _log = logging.getLogger(__name__)
 
 DING = Path("/usr/share/trans/de-en")
+_FORMAT = 1
+"""Raised whenever what is compiled changes, so that set-up compiles it anew."""
 _MOST = 16
 """Translations, and synonyms, that are kept of a word: those of most of its senses."""
 _LONGEST_PHRASE = 2
@@ -51,11 +53,12 @@ class DingDictionary:
             self._file = sqlite3.connect(
                 f"file:{path}?mode=ro&immutable=1", uri=True, check_same_thread=False
             )
-            self._file.execute("SELECT 1 FROM words LIMIT 1").fetchone()
+            [found] = self._file.execute("PRAGMA user_version").fetchone()
         except sqlite3.Error as error:
-            raise ConfigurationError(
-                f"{path} is no compiled dictionary: run `python -m rag.adapters.dictionary`"
-            ) from error
+            raise _not_compiled(path) from error
+        if found != _FORMAT:
+            self._file.close()
+            raise _not_compiled(path)
         self._entry = lru_cache(maxsize=16_384)(self._read)
 
     def translations(self, phrase: str, *, german: bool) -> tuple[str, ...]:
@@ -129,6 +132,22 @@ def open_dictionary(path: Path | None = None) -> DingDictionary | None:
     return DingDictionary(path)
 
 
+def _not_compiled(path: Path) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path} is no dictionary that this version compiled: run `python -m rag.adapters.dictionary`"
+    )
+
+
+def _is_compiled(path: Path) -> bool:
+    if not path.exists():
+        return False
+    try:
+        DingDictionary(path).close()
+    except ConfigurationError:
+        return False
+    return True
+
+
 def compile_dictionary(source: Path, to: Path) -> None:
     """Make the file `to` of Ding's text `source`. Errors: `ConfigurationError`."""
     translations: defaultdict[tuple[str, bool], Counter[str]] = defaultdict(Counter)
@@ -165,6 +184,7 @@ def _write(path: Path, rows: Iterable[tuple[str, bool, str, str]]) -> None:
     file = sqlite3.connect(path)
     try:
         with file:
+            file.execute(f"PRAGMA user_version = {_FORMAT}")
             file.execute(
                 "CREATE TABLE words (word TEXT, german INTEGER, translations TEXT, synonyms TEXT, "
                 "PRIMARY KEY (word, german)) WITHOUT ROWID"
@@ -232,7 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--from", dest="source", type=Path, default=DING)
     parser.add_argument("--to", type=Path, default=default_dictionary())
     asked = parser.parse_args(arguments)
-    if asked.to.exists():
+    if _is_compiled(asked.to):
         return
     try:
         compile_dictionary(asked.source, asked.to)

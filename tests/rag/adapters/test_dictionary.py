@@ -1,5 +1,6 @@
 """Ding's text becomes a file that answers for one word at a time."""
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def test_set_up_without_the_dictionary_names_what_is_missing(tmp_path: Path) -> 
 
 def test_a_file_that_is_no_dictionary_is_refused(tmp_path: Path) -> None:
     (tmp_path / "broken").write_bytes(b"not a database at all" * 100)
-    with pytest.raises(ConfigurationError, match="no compiled dictionary"):
+    with pytest.raises(ConfigurationError, match="no dictionary that this version compiled"):
         DingDictionary(tmp_path / "broken")
 
 
@@ -99,3 +100,17 @@ def test_compiling_twice_keeps_the_first(tmp_path: Path) -> None:
     source.write_text("Haus {n} :: house\n", encoding="utf-8")
     main(["--from", str(source), "--to", str(compiled)])
     assert compiled.read_bytes() == made
+
+
+def test_what_another_version_compiled_is_refused_and_compiled_anew(tmp_path: Path) -> None:
+    source, compiled = tmp_path / "de-en", tmp_path / "out"
+    source.write_text(TEXT, encoding="utf-8")
+    with sqlite3.connect(compiled) as older:
+        older.execute("CREATE TABLE words (word TEXT)")
+    older.close()
+    with pytest.raises(ConfigurationError, match=r"python -m rag\.adapters\.dictionary"):
+        DingDictionary(compiled)
+    main(["--from", str(source), "--to", str(compiled)])
+    dictionary = DingDictionary(compiled)
+    assert dictionary.translations("oil", german=False) == ("Öl",)
+    dictionary.close()
