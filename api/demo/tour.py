@@ -1,4 +1,4 @@
-"""`make demo`: the sample company, ingested and asked by several people, on a scratch directory."""
+"""The sample company, ingested and asked by several people, on a scratch directory."""
 
 import asyncio
 import shutil
@@ -93,13 +93,13 @@ class BrokenPromise(Error):  # noqa: N818 - it is what the demo says, not what a
     """The demo did not show what it announces."""
 
 
-def main() -> int:
+def run() -> None:
+    """Ends with `SystemExit` and one line on standard error where something is not as promised."""
     try:
         asyncio.run(_demo(load_settings()))
     except (Error, ApiProblem) as error:
         fail(str(error))
-        return 1
-    return 0
+        raise SystemExit(1) from None
 
 
 async def _demo(settings: Settings) -> None:
@@ -194,7 +194,3 @@ def _change(path: Path) -> None:
 
 def _heading(text: str) -> None:
     show(f"\n── {text}", style="bold green")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

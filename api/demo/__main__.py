@@ -1,0 +1,5 @@
+"""`python -m api.demo`."""
+
+from api.demo import main
+
+main()
