@@ -6,13 +6,12 @@ tests/benchmarks/fit_abstention.py, on questions that are not in the golden set.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from rag.adapters.question import Asked, asked_of
-from rag.adapters.relevance import NEVER, Features, Judged, StatementRanker
-from rag.adapters.wording import Wording
+from rag.adapters.question import Asked
+from rag.adapters.relevance import NEVER, Features, Ranking, StatementRanker
 from rag.terms import dates_of, numbers_of
 from rag.types import Evidence
 
@@ -44,38 +43,35 @@ class Answerability:
 
     async def may_answer(self, question: str, evidence: Sequence[Evidence]) -> bool:
         ranked = await self.ranker.rank(question, evidence)
-        return self.probability(question, evidence, ranked) >= self.least
+        return self.probability(ranked, evidence) >= self.least
 
-    def probability(
-        self, question: str, evidence: Sequence[Evidence], ranked: Sequence[Judged]
-    ) -> float:
-        """That `evidence`, of which `ranked` are the statements by `ranker`, answers."""
-        if not ranked or ranked[0].logit <= NEVER:
+    def probability(self, ranked: Ranking, evidence: Sequence[Evidence]) -> float:
+        """That `evidence`, which `ranker` ranked, answers."""
+        features = features_of(ranked, evidence)
+        if features is None:
             return 0.0
-        features = features_of(
-            asked_of(question), self.ranker.wording_of(question), evidence, ranked
-        )
         logit = self.bias + sum(self.weights[name] * value for name, value in features.items())
         return 1 / (1 + math.exp(-logit))
 
 
-def features_of(
-    asked: Asked, wording: Wording, evidence: Sequence[Evidence], ranked: Sequence[Judged]
-) -> Mapping[str, float]:
-    best = ranked[0]
+def features_of(ranked: Ranking, evidence: Sequence[Evidence]) -> Features | None:
+    """None where nothing can answer: there is no statement, or each is about another code."""
+    if not ranked.judged or ranked.judged[0].logit <= NEVER:
+        return None
+    asked, best = ranked.wording.asked, ranked.judged[0]
     passage = next(each for each in evidence if each.number == best.statement.number)
     text = "\n".join(part.chunk.embedded_text for part in passage.parts)
-    said = wording.said_by(text)
-    terms = max(1, len(wording.terms))
+    said = ranked.wording.said_by(text)
+    terms = max(1, len(asked.terms))
     stages = [part.stage_scores for each in evidence for part in each.parts]
     return {
         "best": best.logit,
-        "ahead": best.logit - ranked[1].logit if len(ranked) > 1 else 0.0,
+        "ahead": best.logit - ranked.judged[1].logit if len(ranked.judged) > 1 else 0.0,
         "bm25": max(stage.get("sparse", 0.0) for stage in stages),
         "dense": max(stage.get("dense", 0.0) for stage in stages),
-        "terms": float(len(wording.terms)),
+        "terms": float(len(asked.terms)),
         "terms_said": sum(said.values()) / terms,
-        "terms_missing": float(len(wording.terms - said.keys())),
+        "terms_missing": float(len(asked.terms - said.keys())),
         "names_missing": float(len(asked.names - said.keys())),
         "numbers_missing": float(_numbers_missing(asked, text)),
     }

@@ -45,7 +45,11 @@ Phrase = tuple[str, ...]
 
 
 class DingDictionary:
-    """The `Lexicon` in a compiled file. Safe to ask from the event loop: a look-up takes microseconds."""
+    """The `Lexicon` in a compiled file. Safe to ask in many threads at once.
+
+    A question's words take 0.1 ms where they were asked for before, and 1 to 2 ms, 7 at most, where
+    not (206 questions, on two cores): ask off the event loop.
+    """
 
     def __init__(self, path: Path) -> None:
         """Errors: `ConfigurationError` where `path` is no compiled dictionary."""

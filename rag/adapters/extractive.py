@@ -1,5 +1,6 @@
 """The offline default: it answers by quoting the evidence, and abstains where nothing answers."""
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,15 @@ from rag.types import Evidence, Usage
 _MARKUP = re.compile(r"^(?:[-*+•–]\s+|#{1,6}\s+|>\s+)|\*\*|__|`")
 _SENTENCES = 3
 _SAME_WORDS = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    wording: Wording
+    """Of the question that `quotes` are read out for."""
+    sure: float
+    """The probability that the evidence answers."""
+    quotes: tuple[Statement, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,35 +48,34 @@ class ExtractiveLanguageModel:
         return "extractive"
 
     async def stream(self, prompt: GroundedPrompt) -> AsyncGenerator[str | Completion]:
-        sure, chosen = await self._answers(prompt.question, prompt.evidence)
-        wording = self.answerability.ranker.wording_of(prompt.question)
-        for at, judged in enumerate(chosen):
-            said = said_of(wording, judged.statement)
-            yield f"{' ' if at else ''}{said} [{judged.statement.number}]\n"
+        found = await self._answers(prompt.question, prompt.evidence)
+        for at, statement in enumerate(found.quotes):
+            said = said_of(found.wording, statement)
+            yield f"{' ' if at else ''}{said} [{statement.number}]\n"
         yield Completion(
             model=self.name,
             usage=Usage(),
             finish_reason="stop",
-            confidence=sure if chosen else None,
+            confidence=found.sure if found.quotes else None,
         )
 
-    async def _answers(
-        self, question: str, evidence: Sequence[Evidence]
-    ) -> tuple[float, list[Judged]]:
-        """How sure the answer is, and what it quotes; of two questions in one, what answers each."""
+    async def _answers(self, question: str, evidence: Sequence[Evidence]) -> "_Found":
+        """What answers `question`; of two questions in one, what answers each."""
         parts = questions_in(question)
-        found = [await self._answer(part, evidence) for part in parts]
-        if len(parts) > 1 and not all(chosen for _, chosen in found):
-            found = [await self._answer(question, evidence)]
-        quoted = {judged.statement: judged for _, chosen in found for judged in chosen}
-        return min(sure for sure, _ in found), list(quoted.values())[:_SENTENCES]
+        if len(parts) > 1:
+            found = [await self._answer(part, evidence) for part in parts]
+            if all(each.quotes for each in found):
+                quoted = dict.fromkeys(quote for each in found for quote in each.quotes)
+                # Read out for the whole question: one row may have to answer both.
+                wording = await asyncio.to_thread(self.answerability.ranker.wording_of, question)
+                return _Found(wording, min(each.sure for each in found), tuple(quoted)[:_SENTENCES])
+        return await self._answer(question, evidence)
 
-    async def _answer(
-        self, question: str, evidence: Sequence[Evidence]
-    ) -> tuple[float, list[Judged]]:
+    async def _answer(self, question: str, evidence: Sequence[Evidence]) -> "_Found":
         ranked = await self.answerability.ranker.rank(question, evidence)
-        sure = self.answerability.probability(question, evidence, ranked)
-        return sure, _chosen(ranked, self.adds_from) if sure >= self.answers_from else []
+        sure = self.answerability.probability(ranked, evidence)
+        chosen = _chosen(ranked.judged, self.adds_from) if sure >= self.answers_from else []
+        return _Found(ranked.wording, sure, tuple(judged.statement for judged in chosen))
 
     async def aclose(self) -> None:
         """Nothing is held."""

@@ -100,14 +100,6 @@ class QdrantEdgeIndex:
     async def count(self, tenant: TenantId) -> int:
         return cast("int", await self._ask("count", of_tenant(tenant)))
 
-    async def optimise(self) -> None:
-        """Merge what was written, drop what was deleted, and quantise: searches are quicker after.
-
-        The process that holds the shard does it by itself after much was written and a while of
-        quiet. Searches wait until it is done.
-        """
-        await self._ask("optimise")
-
     async def aclose(self) -> None:
         async with self._connecting:
             self._closed = True

@@ -49,7 +49,6 @@ def serve(
         for operation in (
             *(shard.upsert, shard.describe, shard.delete, shard.delete_where),
             *(shard.chunk_ids, shard.count, shard.dense, shard.sparse),
-            *(shard.optimise, shard.flush),
         )
     }
     quiet_s = 0.0

@@ -57,6 +57,16 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """What the evidence says to a question."""
+
+    wording: Wording
+    """Of the question: what was asked, and what its terms may be called."""
+    judged: tuple[Judged, ...]
+    """The most promising statements, likeliest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatementRanker:
     """Ranks what the evidence says by how likely it answers."""
 
@@ -67,13 +77,12 @@ class StatementRanker:
     bias: float = BIAS
 
     def wording_of(self, question: str) -> Wording:
-        return Wording(question, self.lexicon)
+        return Wording(asked_of(question), self.lexicon)
 
-    async def rank(self, question: str, evidence: Sequence[Evidence]) -> tuple[Judged, ...]:
-        """The most promising statements of `evidence`, likeliest first."""
-        asked, pool, shortlist = await asyncio.to_thread(self._shortlisted, question, evidence)
+    async def rank(self, question: str, evidence: Sequence[Evidence]) -> Ranking:
+        wording, pool, shortlist = await asyncio.to_thread(self._shortlisted, question, evidence)
         if not shortlist:
-            return ()
+            return Ranking(wording=wording, judged=())
         query = await self.embedder.embed_query(question)
         vectors = await self.embedder.embed_documents([each.text for each in shortlist])
 
@@ -81,20 +90,23 @@ class StatementRanker:
             found = _found_by_words(evidence)
             return [
                 self._judged(
-                    each, _features(asked, each, pool, query, vector) | found[each.chunk.id], pool
+                    each,
+                    _features(wording.asked, each, pool, query, vector) | found[each.chunk.id],
+                    pool,
                 )
                 for each, vector in zip(shortlist, vectors, strict=True)
             ]
 
-        return tuple(sorted(await asyncio.to_thread(judged), key=lambda each: -each.probability))
+        best_first = sorted(await asyncio.to_thread(judged), key=lambda each: -each.probability)
+        return Ranking(wording=wording, judged=tuple(best_first))
 
     def _shortlisted(
         self, question: str, evidence: Sequence[Evidence]
-    ) -> tuple[Asked, "_Pool", list[Statement]]:
+    ) -> tuple[Wording, "_Pool", list[Statement]]:
         statements = [each for each in statements_of(evidence) if not _leads_on(each)]
-        asked = asked_of(question)
-        pool = _Pool.of(asked, statements, self.wording_of(question))
-        return asked, pool, _shortlist(asked, statements, pool)
+        wording = self.wording_of(question)
+        pool = _Pool.of(wording, statements)
+        return wording, pool, _shortlist(wording.asked, statements, pool)
 
     def _judged(self, statement: Statement, features: Features, pool: "_Pool") -> Judged:
         logit = NEVER
@@ -125,7 +137,8 @@ class _Pool:
     What does not name `SEAL-4471-B` answers no question about it, however alike it reads."""
 
     @staticmethod
-    def of(asked: Asked, statements: Sequence[Statement], wording: Wording) -> "_Pool":
+    def of(wording: Wording, statements: Sequence[Statement]) -> "_Pool":
+        asked = wording.asked
         own = {each: wording.said_by(each.text) for each in statements}
         around = {
             each: strongest((own[each], wording.said_by(each.context))) for each in statements
@@ -142,7 +155,7 @@ class _Pool:
         total = len(statements)
         idf = {
             term: math.log(1 + (total - counts[term] + 0.5) / (counts[term] + 0.5))
-            for term in wording.terms
+            for term in asked.terms
         }
         return _Pool(idf, own, around, passage, about)
 

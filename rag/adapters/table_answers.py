@@ -35,7 +35,7 @@ def _names(cell: str, asked_for: Wording) -> bool:
     """Whether the question names the row by this cell."""
     codes = codes_of(cell)
     words = content_words(cell)
-    return bool(codes and codes & asked_for.codes) or bool(
+    return bool(codes and codes & asked_for.asked.codes) or bool(
         words and all(map(asked_for.said_by, words))
     )
 
@@ -55,7 +55,9 @@ def _share(column: str, asked_for: Wording) -> float:
     `order date` is not asked for by a question about a purchase order. A unit is no last word.
     """
     words = [word for word in content_words(re.sub(r"[(\[].*", "", column)) if word not in _UNITS]
-    said = [word for word in words if asked_for.said_by(word) or _is_part(word, asked_for.terms)]
+    said = [
+        word for word in words if asked_for.said_by(word) or _is_part(word, asked_for.asked.terms)
+    ]
     return len(said) / len(words) ** 0.5 if said and words[-1] in said else 0.0
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
 
+from rag.adapters.question import Asked
 from rag.protocols import Lexicon
-from rag.terms import codes_of, content_words, is_german, stem, words_of
+from rag.terms import content_words, stem, words_of
 
 Said = Mapping[str, float]
 """The question's terms that a text says, and how surely, 0 to 1. Terms it does not say are absent."""
@@ -47,21 +48,19 @@ class _Text:
 
 
 class Wording:
-    """A question's terms and what each may be called. Made once for a question."""
+    """What each of a question's terms may be called. Made once for a question: it looks words up."""
 
-    def __init__(self, question: str, lexicon: Lexicon | None) -> None:
-        self.terms = frozenset(content_words(question))
-        self.codes = codes_of(question)
-        self._german = is_german(question)
+    def __init__(self, asked: Asked, lexicon: Lexicon | None) -> None:
+        self.asked = asked
         self._translated: dict[str, _Forms] = {}
         self._synonyms: dict[str, _Forms] = {}
         if lexicon is not None:
-            self._look_up([word for word in words_of(question) if content_words(word)], lexicon)
+            self._look_up([word for word in words_of(asked.text) if content_words(word)], lexicon)
 
     def said_by(self, text: str) -> Said:
         found: dict[str, float] = {}
         seen = _Text.of(text)
-        for term in self.terms:
+        for term in self.asked.terms:
             if seen.says(term):
                 found[term] = LITERAL
             elif seen.says_any(self._translated.get(term, frozenset())):
@@ -71,7 +70,7 @@ class Wording:
         return MappingProxyType(found)
 
     def _look_up(self, words: Sequence[str], lexicon: Lexicon) -> None:
-        german = self._german
+        german = self.asked.german
         for word in words:
             known = lexicon.translations(word, german=german)
             parts = lexicon.parts(word) if german and not known else ()
@@ -84,7 +83,7 @@ class Wording:
                 self._add(self._translated, word, forms)
 
     def _add(self, to: dict[str, _Forms], word: str, forms: _Forms) -> None:
-        for term in self.terms.intersection((stem(word),)):
+        for term in self.asked.terms.intersection((stem(word),)):
             to[term] = to.get(term, frozenset()) | forms
 
 

@@ -1,6 +1,6 @@
 """Ways to cut a long text without headings: what each costs, finds, and keeps after an edit.
 
-    python tests/benchmarks/bench_chunking.py --clapnq DIR [--documents N] --out FILE
+    python tests/benchmarks/bench_chunking.py [--clapnq DIR] [--documents N] --out FILE
 
 Each document is ten ClapNQ passages on different matters, run together without a heading, so the
 right cuts are known. Evidence is found when one retrieved chunk holds a whole sentence that
@@ -23,7 +23,9 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.node_parser import SemanticSplitterNodeParser, SentenceSplitter
 from llama_index.core.schema import Document as LlamaDocument
 from numpy.typing import NDArray
+from public_data import CLAPNQ, is_here
 from pydantic import PrivateAttr
+from reporting import report
 
 from ingestion.chunkers.breakpoints import EmbeddedBreakpoints
 from ingestion.chunkers.structural import StructuralChunker
@@ -239,14 +241,12 @@ async def run(folder: Path, documents: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clapnq", type=Path, required=True)
+    parser.add_argument("--clapnq", type=Path, default=CLAPNQ)
     parser.add_argument("--documents", type=int, default=30)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    found = asyncio.run(run(options.clapnq, options.documents))
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
-    print(json.dumps(found, indent=2))  # noqa: T201
+    if is_here(options.clapnq):
+        report(asyncio.run(run(options.clapnq, options.documents)), options.out)
 
 
 if __name__ == "__main__":

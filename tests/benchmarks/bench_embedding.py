@@ -1,6 +1,6 @@
 """The embedder against the bare ONNX session and against sentence-transformers, on the same texts.
 
-    python tests/benchmarks/bench_embedding.py --scifact DIR [--texts N] --out FILE
+    python tests/benchmarks/bench_embedding.py [--scifact DIR] [--texts N] --out FILE
 
 The three take turns on the same slices, so that other work on the machine hits all alike; where it is
 much, compare the seconds of CPU.
@@ -17,6 +17,9 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
 from typing import Any
+
+from public_data import SCIFACT, is_here
+from reporting import report
 
 from rag.adapters.minilm import default_model_dir
 from rag.adapters.onnx_embedder import batches_by_length, load_onnx_embedder, open_encoder
@@ -93,15 +96,14 @@ async def measure(texts: Sequence[str], threads: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scifact", type=Path, required=True)
+    parser.add_argument("--scifact", type=Path, default=SCIFACT)
     parser.add_argument("--texts", type=int, default=512)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    found = asyncio.run(measure(scifact_texts(options.scifact, options.texts), options.threads))
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
-    print(json.dumps(found, indent=2))  # noqa: T201
+    if is_here(options.scifact):
+        texts = scifact_texts(options.scifact, options.texts)
+        report(asyncio.run(measure(texts, options.threads)), options.out)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from public_data import CLAPNQ, is_here
+from reporting import report
 
 from rag.access import TenantId
 from rag.adapters.minilm import default_model_dir, export_minilm
@@ -207,13 +208,8 @@ def main() -> None:
     parser.add_argument("--clapnq", type=Path, default=CLAPNQ)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    if not is_here(arguments.clapnq):
-        return
-    figures = asyncio.run(_run(arguments.clapnq))
-    out: Path = arguments.out
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(figures, indent=2) + "\n")
-    print(json.dumps(figures, indent=2))  # noqa: T201
+    if is_here(arguments.clapnq):
+        report(asyncio.run(_run(arguments.clapnq)), arguments.out)
 
 
 if __name__ == "__main__":

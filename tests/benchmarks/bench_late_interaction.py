@@ -21,6 +21,7 @@ from ir_measures import nDCG
 from numpy.typing import NDArray
 from public_data import SCIFACT, is_here
 from rank_bm25 import BM25Okapi
+from reporting import report
 
 from rag.adapters.bm25 import terms
 from rag.adapters.late_interaction import max_sim, min_max
@@ -181,12 +182,8 @@ def main() -> None:
     parser.add_argument("--documents", type=int)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    if not is_here(options.scifact):
-        return
-    found = measure(options.scifact, options.documents)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
-    print(json.dumps(found, indent=2))  # noqa: T201
+    if is_here(options.scifact):
+        report(measure(options.scifact, options.documents), options.out)
 
 
 if __name__ == "__main__":

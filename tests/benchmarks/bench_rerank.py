@@ -9,8 +9,6 @@ once. Searching for the candidates and embedding the question are not counted.
 
 import argparse
 import asyncio
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle, islice
@@ -20,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from public_data import SCIFACT
+from reporting import report, told
 
 from api.evaluation import beir_connect, fresh_platform, ingest_source
 from api.platform import Platform
@@ -117,11 +116,6 @@ async def measure(scifact: Path | None, documents: int | None) -> dict[str, Any]
         }
 
 
-def told(doing: str, done: int, of: int) -> None:
-    if of and done % 500 == 0:
-        print(doing, done, file=sys.stderr, flush=True)  # noqa: T201
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scifact", type=Path, default=SCIFACT)
@@ -130,9 +124,7 @@ def main() -> None:
     arguments = parser.parse_args()
     scifact = arguments.scifact if arguments.scifact.is_dir() else None
     figures = asyncio.run(measure(scifact, arguments.documents))
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
-    print(json.dumps(figures, indent=2))  # noqa: T201
+    report(figures, arguments.out)
 
 
 if __name__ == "__main__":

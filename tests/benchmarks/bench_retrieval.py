@@ -9,9 +9,7 @@ for each search alone, each fusion, and with the default reranker.
 
 import argparse
 import asyncio
-import json
 import random
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,12 +18,13 @@ from typing import Any
 
 from processes import cpu_s
 from public_data import SCIFACT
+from reporting import report, told
 
-from api.evaluation import HITS, fresh_platform, ingest_source
+from api.evaluation import HITS, beir_connect, fresh_platform, ingest_source
 from api.platform import Platform
 from api.settings import Settings
 from connectors.beir import BeirConnector
-from connectors.protocols import Connector
+from connectors.protocols import Connector, Listed
 from connectors.registry import build_connector
 from ingestion.chunkers.structural import StructuralChunker
 from ingestion.describing import document_of, ref_of, version_of
@@ -33,7 +32,6 @@ from ingestion.parsers.subprocess_parser import open_parser
 from rag.access import TenantId, scope_of
 from rag.evaluation.beir import BeirDataset, BeirQuery, evaluate_beir, read_beir
 from rag.fusion import Fusion, normalised_sum_fusion, reciprocal_rank_fusion
-from rag.storage.records import Source
 from rag.types import Mode, Query, RetrievedChunk, SourceId
 
 ROOT = Path(__file__).parents[2]
@@ -65,12 +63,12 @@ async def sampled_texts(platform: Platform, connector: Connector) -> list[str]:
     chunker = StructuralChunker(
         platform.embedder, target_tokens=settings.chunk_tokens, overlap=settings.overlap
     )
-    changes = [change async for change in connector.discover({})]
+    listed = [found async for found in connector.listing() if isinstance(found, Listed)]
     texts: list[str] = []
     async with open_parser(workers=settings.parsers) as parser:
-        for change in random.Random(7).sample(changes, min(BARE_DOCUMENTS, len(changes))):
-            resource = await connector.fetch(change.uri)
-            ref = ref_of(TenantId(platform.settings.tenant), connector.source, change.uri)
+        for found in random.Random(7).sample(listed, min(BARE_DOCUMENTS, len(listed))):
+            resource = await connector.fetch(found.uri)
+            ref = ref_of(TenantId(platform.settings.tenant), connector.source, found.uri)
             version = await version_of(resource, parser, chunker)
             parsed = await parser.parse(resource)
             document = document_of(ref, resource, parsed, version)
@@ -144,22 +142,13 @@ async def measure(
     dataset = read_beir(scifact)
     if documents is not None:
         dataset = replace(dataset, documents=dataset.documents[:documents])
-    connector = BeirConnector.over(dataset, source=SAMPLED)  # made once: it reads every document
-
-    def connect(source: Source) -> Connector:
-        return replace(connector, source=source.id)
-
-    async with fresh_platform(Settings(), connect=connect) as platform:
+    connector = BeirConnector.over(dataset, source=SAMPLED)
+    async with fresh_platform(Settings(), connect=beir_connect(dataset)) as platform:
         figures["scifact ingest"] = await measure_ingest(platform, "beir", {}, connector)
         if not retrieval:
             return figures
         figures["scifact retrieval"] = await measure_retrieval(platform, dataset)
     return figures
-
-
-def told(doing: str, done: int, of: int) -> None:
-    if of == 0 or done % 500 == 0:
-        print(doing, done or "", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def main() -> None:
@@ -172,9 +161,7 @@ def main() -> None:
     scifact = arguments.scifact if arguments.scifact.is_dir() else None
     retrieval = not arguments.ingest_only
     figures = asyncio.run(measure(scifact, arguments.documents, retrieval=retrieval))
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
-    print(json.dumps(figures, indent=2))  # noqa: T201
+    report(figures, arguments.out)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,12 @@ its vector ready and without reranking. `--data DIR` keeps what was built, for t
 
 import argparse
 import asyncio
-import json
 import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -27,9 +25,11 @@ from bench_index import (
     Words,
     batches,
     latencies,
+    optimise,
     resident_mb,
     unit_vectors,
 )
+from reporting import report
 from sqlalchemy import Connection, insert
 
 from api.migrations import migrate_database
@@ -108,23 +108,21 @@ def note(connection: Connection, database: Database, points: Sequence[IndexPoint
 
 async def measure(folder: Path, *, chunks: int, times: int) -> dict[str, Any]:
     random = np.random.default_rng(1)
-    report: dict[str, Any] = {"chunks": chunks, "dimensions": DIMENSIONS, "limit": LIMIT}
+    figures: dict[str, Any] = {"chunks": chunks, "dimensions": DIMENSIONS, "limit": LIMIT}
     is_built = (folder / "built").exists()
     async with open_database(default_database_url(folder)) as database:
         if not is_built:
             async with open_edge_index(folder / "index", dimensions=DIMENSIONS) as index:
                 await build(index, database, chunks=chunks, random=random)
             (folder / "built").touch()
+        figures["optimise_s"] = await asyncio.to_thread(optimise, folder / "index")
         async with open_edge_index(folder / "index", dimensions=DIMENSIONS) as index:
-            started = perf_counter()
-            await index.optimise()  # as it does by itself in a quiet while
-            report["optimise_s"] = round(perf_counter() - started, 1)
-            report["search"] = await whole_searches(index, database, random, times=times)
-            report["resident_mb"] = {
+            figures["search"] = await whole_searches(index, database, random, times=times)
+            figures["resident_mb"] = {
                 "index process": resident_mb(index.process_id),
                 "this process": resident_mb(os.getpid()),
             }
-    return report
+    return figures
 
 
 async def whole_searches(
@@ -178,12 +176,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = asked.data or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        report = asyncio.run(measure(folder, chunks=asked.chunks, times=asked.times))
-    text = json.dumps(report, indent=2)
-    print(text)  # noqa: T201 - a script's result
-    if asked.out:
-        asked.out.parent.mkdir(parents=True, exist_ok=True)
-        asked.out.write_text(text + "\n")
+        figures = asyncio.run(measure(folder, chunks=asked.chunks, times=asked.times))
+    report(figures, asked.out)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from reporting import report
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
@@ -31,7 +32,6 @@ from rag.access import Principal, PrincipalId, TenantId, scope_of
 from rag.adapters.answerability import BIAS, WEIGHTS, features_of
 from rag.adapters.dictionary import open_dictionary
 from rag.adapters.extractive import said_of
-from rag.adapters.question import asked_of
 from rag.adapters.relevance import NEVER, Features, StatementRanker
 from rag.answering import EFFORTS
 from rag.evaluation.golden import read_golden
@@ -131,10 +131,10 @@ async def fit_statements(ranker: StatementRanker, asked: Sequence[Asked]) -> Wei
     rows: list[Features] = []
     answers: list[bool] = []
     for each in asked:
-        wording = ranker.wording_of(each.asking.question)
-        for judged in await ranker.rank(each.asking.question, each.evidence):
+        ranked = await ranker.rank(each.asking.question, each.evidence)
+        for judged in ranked.judged:
             if judged.logit > NEVER:
-                said = said_of(wording, judged.statement)
+                said = said_of(ranked.wording, judged.statement)
                 rows.append(judged.features)
                 answers.append(each.answers(said, path_of(judged.statement.chunk)))
     return fit(rows, answers, strength=1.0)
@@ -142,16 +142,10 @@ async def fit_statements(ranker: StatementRanker, asked: Sequence[Asked]) -> Wei
 
 async def whole_features(ranker: StatementRanker, asked: Sequence[Asked]) -> list[Features | None]:
     """Of each question with its evidence; None where no weights are asked."""
-    found: list[Features | None] = []
-    for each in asked:
-        question = each.asking.question
-        ranked = await ranker.rank(question, each.evidence)
-        heard = bool(ranked) and ranked[0].logit > NEVER
-        wording = ranker.wording_of(question)
-        found.append(
-            features_of(asked_of(question), wording, each.evidence, ranked) if heard else None
-        )
-    return found
+    return [
+        features_of(await ranker.rank(each.asking.question, each.evidence), each.evidence)
+        for each in asked
+    ]
 
 
 def fit(rows: Sequence[Features], answers: Sequence[bool], *, strength: float) -> Weights:
@@ -230,10 +224,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     out: Path = parser.parse_args().out
-    figures = asyncio.run(figures_of())
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(figures, indent=2) + "\n")
-    print(json.dumps(figures, indent=2))  # noqa: T201
+    report(asyncio.run(figures_of()), out)
 
 
 if __name__ == "__main__":

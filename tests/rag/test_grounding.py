@@ -4,7 +4,9 @@ import pytest
 
 from rag.adapters.onnx_embedder import OnnxEmbedder
 from rag.grounding import SUPPORTED, GroundingCheck, Support
+from rag.protocols import Embedder
 from rag.statements import statements_of
+from rag.testing import HashEmbedder
 from rag.types import Evidence
 from tests.values import hit
 
@@ -13,12 +15,18 @@ The AP-450X pump must not run dry.
 Goods are dispatched from the Leeds warehouse within 3 working days.
 Remote work is allowed on Fridays.
 The agreement ends on 12 March 2026."""
+PAY = """Salary by grade
+
+| Grade | Midpoint | Overtime paid |
+| --- | --- | --- |
+| G5 | 45200 | yes |
+| G6 | 54900 | no |"""
 
 
-async def support(sentence: str, minilm: OnnxEmbedder, text: str = HANDBOOK) -> Support:
-    found = hit(text, document="Handbook")
+async def support(sentence: str, embedder: Embedder, text: str = HANDBOOK) -> Support:
+    found = hit(text, document="Handbook", table=text is PAY)
     statements = statements_of([Evidence(number=1, hit=found, text=text, parts=(found,))])
-    judged = await GroundingCheck(embedder=minilm).support(sentence, statements)
+    judged = await GroundingCheck(embedder=embedder).support(sentence, statements)
     assert judged is not None
     return judged
 
@@ -82,3 +90,19 @@ async def test_what_the_evidence_is_silent_about_is_rejected(minilm: OnnxEmbedde
 
 async def test_without_statements_there_is_no_support_to_speak_of(minilm: OnnxEmbedder) -> None:
     assert await GroundingCheck(embedder=minilm).support("Anything.", ()) is None
+
+
+@pytest.mark.parametrize(
+    ("sentence", "disagreement"),
+    [
+        ("G6 - Midpoint: 54900", None),
+        ("G6 - Overtime paid: no", None),
+        ("Grade G6 is paid overtime.", "negation"),
+        ("G6 - Midpoint: 45900", "numbers"),
+    ],
+)
+async def test_a_no_in_one_column_denies_that_column_alone(
+    sentence: str, disagreement: str | None
+) -> None:
+    judged = await support(sentence, HashEmbedder(), PAY)
+    assert judged.disagreement == disagreement

@@ -21,7 +21,7 @@ def evidence(*texts: str) -> tuple[Evidence, ...]:
 
 
 async def sure_of(gate: Answerability, question: str, shown: tuple[Evidence, ...]) -> float:
-    return gate.probability(question, shown, await gate.ranker.rank(question, shown))
+    return gate.probability(await gate.ranker.rank(question, shown), shown)
 
 
 @pytest.fixture

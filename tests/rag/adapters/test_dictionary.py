@@ -2,6 +2,8 @@
 
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,13 @@ def test_a_question_is_searched_for_in_the_other_language(ding: DingDictionary) 
     assert english is not None
     assert (english.languages, english.text) == (("de",), "Sammelplatz Sammelpunkt")
     assert translator.translate("Who is Zbigniew?") is None
+
+
+def test_many_threads_may_ask_at_once(ding: DingDictionary) -> None:
+    words = [*"bearing housing hotel oil vendor lye supplier xyzzy".split()] * 50
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(partial(ding.translations, german=False), words))
+    assert found == [ding.translations(word, german=False) for word in words]
 
 
 def test_set_up_without_the_dictionary_names_what_is_missing(tmp_path: Path) -> None:

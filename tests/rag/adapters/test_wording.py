@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from rag.adapters.question import asked_of
 from rag.adapters.wording import LITERAL, SYNONYM, TRANSLATED, Wording, strongest
 
 
@@ -26,8 +27,12 @@ class Words:
         return self.compounds.get(word, ())
 
 
+def wording_of(question: str, lexicon: Words | None) -> Wording:
+    return Wording(asked_of(question), lexicon)
+
+
 def test_without_a_lexicon_only_the_words_themselves_count() -> None:
-    said = Wording("Which supplier delivers bearings?", None).said_by(
+    said = wording_of("Which supplier delivers bearings?", None).said_by(
         "The vendor delivers a bearing."
     )
     assert dict(said) == {"deliv": LITERAL, "bear": LITERAL}
@@ -35,13 +40,13 @@ def test_without_a_lexicon_only_the_words_themselves_count() -> None:
 
 def test_a_synonym_counts_for_less_than_the_word() -> None:
     lexicon = Words(alike={"vendor": ("supplier",)})
-    assert dict(Wording("Which vendor?", lexicon).said_by("our supplier")) == {"vendor": SYNONYM}
-    assert dict(Wording("Which vendor?", lexicon).said_by("our vendor")) == {"vendor": LITERAL}
+    assert dict(wording_of("Which vendor?", lexicon).said_by("our supplier")) == {"vendor": SYNONYM}
+    assert dict(wording_of("Which vendor?", lexicon).said_by("our vendor")) == {"vendor": LITERAL}
 
 
 def test_a_phrase_says_both_of_its_words() -> None:
     lexicon = Words(translated={"car park": ("Parkplatz",)})
-    said = Wording("Where is the car park?", lexicon).said_by("Der Parkplatz ist gesperrt.")
+    said = wording_of("Where is the car park?", lexicon).said_by("Der Parkplatz ist gesperrt.")
     assert dict(said) == {"car": TRANSLATED, "park": LITERAL}
 
 
@@ -50,14 +55,14 @@ def test_a_compound_is_said_by_its_parts_in_the_other_language() -> None:
         translated={"Lager": ("bearing",), "gehäuse": ("housing",)},
         compounds={"Lagergehäuse": ("Lager", "gehäuse")},
     )
-    wording = Wording("Wie viel braucht das Lagergehäuse?", lexicon)
+    wording = wording_of("Wie viel braucht das Lagergehäuse?", lexicon)
     assert wording.said_by("1.9 litres per bearing housing")["lagergehau"] == TRANSLATED
     assert "lagergehau" not in wording.said_by("1.9 litres per bearing")
 
 
 def test_a_part_of_a_word_counts_where_it_begins_or_ends_it() -> None:
     lexicon = Words(translated={"noise": ("Lärm",)})
-    wording = Wording("What about noise?", lexicon)
+    wording = wording_of("What about noise?", lexicon)
     assert wording.said_by("Lärmschutz") and wording.said_by("Straßenlärm")
     assert not wording.said_by("Solarmodul")
 
