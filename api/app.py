@@ -21,14 +21,17 @@ from api.routers import (
     connectors,
     documents,
     feedback,
+    groups,
     health,
     jobs,
     keys,
+    quarantine,
     reindex,
     search,
 )
 from api.settings import Settings
 from rag.access import TenantId
+from rag.storage.standings import Standings
 
 ROUTERS = (
     search.router,
@@ -38,9 +41,11 @@ ROUTERS = (
     feedback.router,
     connectors.router,
     jobs.router,
+    quarantine.router,
     reindex.router,
     keys.router,
     access.router,
+    groups.router,
     health.router,
 )
 
@@ -99,6 +104,7 @@ def _authenticator(
         oidc = OidcTokens(settings.oidc, KeySet(settings.oidc, http))
     return Authenticator(
         keys=platform.keys,
+        standings=Standings(platform.groups),
         oidc=oidc,
         oidc_settings=settings.oidc,
         oidc_tenant=TenantId(settings.oidc.tenant or settings.tenant),

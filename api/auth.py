@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol, cast
 
@@ -14,7 +14,9 @@ from api.permissions import EVERY_PERMISSION, NEVER_ON_BEHALF, Permission
 from api.settings import OidcSettings
 from rag.access import Principal, PrincipalId, TenantId
 from rag.errors import Forbidden, Unauthenticated
+from rag.storage.groups import NO_EPOCH, Epoch
 from rag.storage.keys import ApiKey
+from rag.storage.standings import Standing
 from rag.storage.tokens import KeyId, parse_token
 
 ON_BEHALF_MAX_AGE_S = 300
@@ -30,9 +32,12 @@ class Caller:
     """A principal, and what it may do over this connection."""
 
     principal: Principal
+    """With every group it belongs to, those of the ledger too."""
     permissions: frozenset[Permission]
     via: Literal["key", "oidc", "on_behalf_of"]
     key: KeyId | None = None
+    epoch: Epoch = NO_EPOCH
+    """What may be remembered of this caller's groups holds while this stays the same."""
 
     @property
     def rate_identity(self) -> str:
@@ -46,25 +51,40 @@ class KeyStore(Protocol):
         ...
 
 
+class StandingStore(Protocol):
+    async def of(self, principal: Principal) -> Standing:
+        """`principal` with all its groups. Raises rather than leave one out."""
+        ...
+
+
 class Authenticator:
-    """The one maker of callers."""
+    """The one maker of callers, and the one place where a principal gets its stored groups."""
 
     def __init__(
         self,
         *,
         keys: KeyStore,
+        standings: StandingStore,
         oidc: OidcTokens | None,
         oidc_settings: OidcSettings,
         oidc_tenant: TenantId,
     ) -> None:
         self._keys = keys
+        self._standings = standings
         self._oidc = oidc
         self._settings = oidc_settings
         self._tenant = oidc_tenant
         self._person = _known(oidc_settings.permissions)
 
     async def caller(self, authorization: str | None, on_behalf_of: str | None) -> Caller:
-        """Who the two headers prove is calling. Raises `Unauthenticated` or `Forbidden`."""
+        """Who the two headers prove is calling. Raises `Unauthenticated` or `Forbidden`, and
+        `StorageUnavailable` where its groups cannot be had: without them a deny might not hold."""
+        proven = await self._proven(authorization, on_behalf_of)
+        standing = await self._standings.of(proven.principal)
+        # Groups of the ledger open documents; what one may do comes with the key or the token.
+        return replace(proven, principal=standing.principal, epoch=standing.epoch)
+
+    async def _proven(self, authorization: str | None, on_behalf_of: str | None) -> Caller:
         token = _bearer(authorization)
         parsed = parse_token(token)
         if parsed is None:

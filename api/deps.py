@@ -11,6 +11,7 @@ from fastapi.security import HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 
 from api.auth import Authenticator, Caller
+from api.client import Client
 from api.limits import RateLimits
 from api.metrics import Metrics
 from api.permissions import Permission
@@ -45,9 +46,14 @@ def _trace_id(request: Request) -> str:
     return cast("str", request.state.trace_id)
 
 
+def _client(request: Request) -> Client:
+    return Client(request.receive)
+
+
 PlatformDep = Annotated[Platform, Depends(_platform)]
 MetricsDep = Annotated[Metrics, Depends(_metrics)]
 TraceId = Annotated[str, Depends(_trace_id)]
+ClientDep = Annotated[Client, Depends(_client)]
 
 _BEARER = HTTPBearer(auto_error=False, description="An API key, or an OIDC access token.")
 

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
+from api.client import ClientGone
 from rag.errors import (
     ConfigurationError,
     Error,
@@ -41,6 +42,8 @@ STATUS: Mapping[type[Error], HTTPStatus] = {
 """A subclass that is not listed has the status of the nearest class above it."""
 
 MEDIA_TYPE = "application/problem+json"
+CLIENT_GONE = 499
+"""What the log and the metrics say of a request whose client went away. Nobody receives it."""
 
 
 class Problem(BaseModel):
@@ -119,8 +122,12 @@ def add_error_handlers(app: FastAPI) -> None:
     async def answer(request: Request, error: Exception) -> Response:
         return problem_response(error, trace_id=request.state.trace_id)
 
+    async def tell_nobody(_request: Request, _error: Exception) -> Response:
+        return Response(status_code=CLIENT_GONE)
+
     for kind in (Error, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, answer)
+    app.add_exception_handler(ClientGone, tell_nobody)
 
 
 def _headers_of(error: Exception) -> dict[str, str]:

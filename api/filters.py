@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from api.shapes import Schema
-from rag.access import TenantId
+from rag.access import AccessScope
 from rag.errors import UnknownFilter
 from rag.protocols import PassageStore
 from rag.types import BUILT_IN_FIELDS, AnyOf, Between, Filters, Metadata, MetadataValue
@@ -94,17 +94,21 @@ FilterMap = Annotated[dict[FieldName, Condition], Field(max_length=20)]
 
 
 async def filters_of(
-    sent: dict[str, Condition], *, tenant: TenantId, store: PassageStore
+    sent: dict[str, Condition], *, scope: AccessScope, store: PassageStore
 ) -> Filters:
     """The filters that retrieval understands.
 
-    Raises `UnknownFilter`, naming the fields that every document may have. The others are not
-    named: they may be those of documents that the asker may not read.
+    Raises `UnknownFilter`, naming the fields that every document may have. A field that only
+    documents outside `scope` have is as unknown as one that none has.
     """
     if not sent:
         return {}
-    known = await store.fields(tenant)
-    unknown = sorted(set(sent) - known)
+    return known_filters(sent, await store.fields(sent.keys(), scope=scope))
+
+
+def known_filters(sent: dict[str, Condition], known: frozenset[str]) -> Filters:
+    """The same, where it is known which of the fields there are."""
+    unknown = sorted(set(sent) - known.union(BUILT_IN_FIELDS))
     if unknown:
         raise UnknownFilter(
             f"unknown filter {', '.join(unknown)}; "

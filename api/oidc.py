@@ -172,14 +172,26 @@ class OidcTokens:
         subject = claims.get(self._settings.subject_claim)
         if not _is_id(subject):
             raise Unauthenticated("the token names nobody")
-        listed = claims.get(self._settings.groups_claim)
-        # A provider that has too many groups to list sends none, or a link: that is no group.
-        groups = cast("list[Any]", listed) if isinstance(listed, list) else []
         prefix = self._settings.group_prefix
         return Identity(
             PrincipalId(f"user:{subject}"),
-            frozenset(PrincipalId(f"{prefix}{group}") for group in groups if _is_id(group)),
+            frozenset(PrincipalId(f"{prefix}{group}") for group in self._groups(claims)),
         )
+
+    def _groups(self, claims: dict[str, Any]) -> list[str]:
+        """All of them, or `Unauthenticated`: with one left out, a document might open that denies
+        that group. No claim at all says that there are none."""
+        claim = self._settings.groups_claim
+        groups = claims.get(claim, [])
+        elsewhere = claims.get("_claim_names")
+        if claims.get("hasgroups") or (isinstance(elsewhere, dict) and claim in elsewhere):
+            raise Unauthenticated(
+                "the token does not list the person's groups, for they are too many: let the "
+                "provider list only those that the application was assigned"
+            )
+        if not isinstance(groups, list) or not all(map(_is_id, cast("list[Any]", groups))):
+            raise Unauthenticated("the token's groups are not a list of ids")
+        return cast("list[str]", groups)
 
 
 def _is_id(value: object) -> bool:

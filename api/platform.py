@@ -9,10 +9,13 @@ from rag.retrieval import HybridRetriever
 from rag.storage.database import Database
 from rag.storage.documents import Documents
 from rag.storage.feedback import Feedback
+from rag.storage.groups import Groups
 from rag.storage.jobs import Jobs
 from rag.storage.keys import Keys
 from rag.storage.originals import Originals
 from rag.storage.sources import Sources
+from rag.storage.verdicts import Verdicts
+from rag.storage.workers import Workers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +25,13 @@ class Platform:
     settings: Settings
     database: Database
     keys: Keys
+    groups: Groups
     documents: Documents
     passages: PassageStore
     sources: Sources
     jobs: Jobs
+    workers: Workers
+    verdicts: Verdicts
     originals: Originals
     index: Index
     embedder: Embedder

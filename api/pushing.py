@@ -22,6 +22,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from api.filters import FieldName, Scalar
 from api.shapes import PrincipalText, Schema, ShortText
+from ingestion.members import MEMBER_MARK
 from rag.access import AccessList, readable_by
 from rag.errors import InvalidRequest, LimitExceeded, UnsupportedMediaType
 from rag.types import Metadata
@@ -45,11 +46,21 @@ def _is_no_script(uri: str) -> str:
     return uri
 
 
+def _is_no_member(uri: str) -> str:
+    """What lies inside another document is named by us alone."""
+    if MEMBER_MARK in uri:
+        raise ValueError(f"{MEMBER_MARK} names a file inside a document; push that document")
+    return uri
+
+
 class PushedFields(Schema):
     """What is said of a document, besides its bytes."""
 
     uri: Annotated[
-        str, StringConstraints(max_length=2_000, pattern=URI), AfterValidator(_is_no_script)
+        str,
+        StringConstraints(max_length=2_000, pattern=URI),
+        AfterValidator(_is_no_script),
+        AfterValidator(_is_no_member),
     ] = Field(description="Where it lives. Pushing the same URI again is a new version.")
     title: ShortText = ""
     media_type: Annotated[str | None, StringConstraints(pattern=r"^[a-z0-9.+-]+/[a-z0-9.+-]+$")] = (

@@ -4,8 +4,9 @@
 the working directory, or where `RAG_CONFIG` says) over the defaults below.
 """
 
+from datetime import timedelta
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
@@ -123,13 +124,70 @@ class IngestionSettings(Section):
     parse_memory_bytes: int = Field(
         default=2_048 * MIB, ge=256 * MIB, description="Memory of the parsing subprocess."
     )
+    max_pages: int = Field(default=2_000, ge=1, description="Pages or slides of one document.")
+    container_levels: int = Field(
+        default=3, ge=0, le=10, description="How deep documents are looked for inside documents."
+    )
+    container_files: int = Field(
+        default=2_000, ge=0, le=100_000, description="Documents that one may hold, at all depths."
+    )
+    container_bytes: int = Field(
+        default=1_024 * MIB, ge=0, description="Size of all that one document holds, unpacked."
+    )
     parsers: int = Field(default=1, ge=1, le=32, description="Parsing subprocesses.")
     chunk_tokens: int = Field(default=200, ge=32, le=2_000, description="Token budget of a chunk.")
     overlap: float = Field(default=0.15, ge=0, le=0.5, description="Overlap inside a section.")
     workers: int = Field(
         default=8, ge=1, le=64, description="Jobs that one process runs at a time."
     )
+    source_timeout_s: float = Field(
+        default=300, gt=0, description="How long a source may be silent while it is read."
+    )
     lease_s: float = Field(default=300, gt=0, description="How long a worker holds a job unheard.")
+    memory_bytes: int | None = Field(
+        default=None,
+        ge=256 * MIB,
+        description="Resident memory of this process and its parsers above which no more jobs are "
+        "begun. Unset: 80 % of what the machine has or the container may take.",
+    )
+    tenant_weights: dict[str, Annotated[float, Field(gt=0, le=1_000)]] = Field(
+        default_factory=dict,
+        description="Shares of the tenants in running jobs, as JSON; 1 where nothing is said.",
+    )
+
+
+class ValidationSettings(Section):
+    """What holds for every source; a connector's `validation` setting may say otherwise."""
+
+    secrets: Literal["allow", "mask", "quarantine"] = Field(
+        default="allow",
+        description="What is done with passwords, keys and tokens in documents; they are counted "
+        "in any case.",
+    )
+    personal_data: Literal["allow", "mask", "quarantine"] = Field(
+        default="allow", description="The same with addresses, account numbers and the like."
+    )
+    instructions: Literal["warn", "quarantine"] = Field(
+        default="warn", description="Where a text tells a language model what to do."
+    )
+    garbled: Literal["warn", "quarantine"] = Field(
+        default="quarantine", description="Where most of a text is no words."
+    )
+    columns_changed: Literal["warn", "quarantine"] = Field(
+        default="warn", description="Where a table's columns are others than in its last version."
+    )
+    values_missing: Literal["warn", "quarantine"] = Field(
+        default="quarantine", description="Where a connector's `required_columns` have gaps."
+    )
+    min_characters: int = Field(
+        default=0, ge=0, description="Documents with less text are quarantined."
+    )
+    near_duplicates: bool = Field(
+        default=True, description="Whether documents are compared with the tenant's others."
+    )
+    kept_versions: int = Field(
+        default=10, ge=1, le=1_000, description="Versions of a document whose verdicts are kept."
+    )
 
 
 class ServerSettings(Section):
@@ -207,6 +265,20 @@ class LogSettings(Section):
     )
 
 
+class AccessSettings(Section):
+    max_age_hours: float | None = Field(
+        default=None,
+        gt=0,
+        le=1_000_000,
+        description="Hide a document when its source has not confirmed for so long who may read "
+        "it. A connector may say otherwise; pushed documents are never hidden. Unset: never.",
+    )
+
+    @property
+    def max_age(self) -> timedelta | None:
+        return None if self.max_age_hours is None else timedelta(hours=self.max_age_hours)
+
+
 class Settings(BaseSettings):
     """Frozen. An unknown `RAG_…` variable or key is a `ConfigurationError` that names it."""
 
@@ -247,9 +319,11 @@ class Settings(BaseSettings):
     language_model: LanguageModelSettings = Field(default_factory=LanguageModelSettings)
     embedder: EmbedderSettings = Field(default_factory=EmbedderSettings)
     ingestion: IngestionSettings = Field(default_factory=IngestionSettings)
+    validation: ValidationSettings = Field(default_factory=ValidationSettings)
     server: ServerSettings = Field(default_factory=ServerSettings)
     rate_limits: RateLimitSettings = Field(default_factory=RateLimitSettings)
     oidc: OidcSettings = Field(default_factory=OidcSettings)
+    access: AccessSettings = Field(default_factory=AccessSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
     @model_validator(mode="after")
@@ -261,6 +335,11 @@ class Settings(BaseSettings):
                 " embedder.kind = minilm with token_dimensions gives; set cross_encoder or none"
             )
         return self
+
+    @property
+    def fetched_dir(self) -> Path:
+        """Where connectors keep copies of what they would else fetch again."""
+        return self.data_dir / "fetched"
 
     @property
     def resolved_database_url(self) -> str:

@@ -9,6 +9,8 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from api.client import Client
+
 KEEP_ALIVE_S = 15.0
 KEEP_ALIVE = b": still here\n\n"
 CLOSE_S = 5.0
@@ -47,7 +49,7 @@ class EventStream(Response):
         )
         put, take = anyio.create_memory_object_stream[bytes](0)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_leave_on_disconnect, receive, tasks.cancel_scope)
+            tasks.start_soon(_cancel_when_gone, Client(receive), tasks.cancel_scope)
             tasks.start_soon(_pump, self._events, put)
             await self._deliver(take, send)
             tasks.cancel_scope.cancel()
@@ -65,9 +67,8 @@ class EventStream(Response):
         await _body(send, b"", more=False)
 
 
-async def _leave_on_disconnect(receive: Receive, scope: anyio.CancelScope) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+async def _cancel_when_gone(client: Client, scope: anyio.CancelScope) -> None:
+    await client.gone()
     scope.cancel()
 
 

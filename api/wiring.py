@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol, TypeVar, assert_never, cast, runtime_checkable
 
 import httpx
@@ -14,16 +15,25 @@ from pydantic import SecretStr
 
 from api.migrations import migrate_database
 from api.platform import Platform
+from api.policies import policy_from
 from api.settings import EmbedderSettings, LanguageModelSettings, RetrievalSettings, Settings
+from connectors.containers import Room
+from connectors.patience import PatientConnector
 from connectors.protocols import Connector
 from connectors.registry import build_connector
 from ingestion.batching import BatchingEmbedder
 from ingestion.chunkers.structural import StructuralChunker
 from ingestion.dispatch import Bell, Dispatcher, running
 from ingestion.jobs import Work
+from ingestion.memory import MemoryBound, default_bound_bytes
+from ingestion.parsers.model import Limits
 from ingestion.parsers.subprocess_parser import open_parser
 from ingestion.pipeline import IngestPipeline
 from ingestion.retry import RetryPolicy
+from ingestion.sync_settings import without_sync_settings
+from ingestion.validation.flow import validator_over
+from ingestion.validation.policy import without_policy
+from rag.access import TenantId
 from rag.adapters.answerability import Answerability
 from rag.adapters.dictionary import DictionaryTranslator, open_dictionary
 from rag.adapters.extractive import ExtractiveLanguageModel
@@ -41,10 +51,12 @@ from rag.grounding import GroundingCheck
 from rag.prompts.registry import load_prompt
 from rag.protocols import Embedder, Index, LanguageModel, Reranker
 from rag.retrieval import HybridRetriever
+from rag.storage.admission import AgeLimit
 from rag.storage.database import open_database
 from rag.storage.documents import Documents
 from rag.storage.embeddings import CachedEmbedder, EmbeddingCache
 from rag.storage.feedback import Feedback
+from rag.storage.groups import Groups
 from rag.storage.job_rows import Announce
 from rag.storage.jobs import Jobs
 from rag.storage.keys import Keys
@@ -53,6 +65,8 @@ from rag.storage.originals import Originals
 from rag.storage.passages import Passages
 from rag.storage.records import Source, SourceState
 from rag.storage.sources import Sources
+from rag.storage.verdicts import Verdicts
+from rag.storage.workers import Workers
 
 PROMPT = ("answer", "v1")
 
@@ -87,7 +101,12 @@ async def open_platform(
         platform = replace(parts, jobs=Jobs(parts.database, announce))
         if settings.redis_url is None:
             work = await stack.enter_async_context(_open_work(platform, connect=connect))
-            dispatcher = Dispatcher(work=work, bell=bell, concurrency=settings.ingestion.workers)
+            dispatcher = Dispatcher(
+                work=work,
+                bell=bell,
+                concurrency=settings.ingestion.workers,
+                memory=memory_bound(settings),
+            )
             await stack.enter_async_context(running(dispatcher, sole=settings.qdrant_url is None))
         yield platform
 
@@ -115,7 +134,8 @@ async def _open_parts(settings: Settings) -> AsyncGenerator[Platform]:
         await migrate_database(database)
         embedder = closed_with(stack, await asyncio.to_thread(build_embedder, settings.embedder))
         index = await stack.enter_async_context(open_index(settings, embedder.dimensions))
-        passages = Passages(database)
+        age_limit = AgeLimit(settings.access.max_age)
+        passages = Passages(database, age_limit)
         lexicon = open_dictionary() if settings.retrieval.dictionary else None
         if lexicon is not None:
             stack.callback(lexicon.close)
@@ -140,10 +160,15 @@ async def _open_parts(settings: Settings) -> AsyncGenerator[Platform]:
             settings=settings,
             database=database,
             keys=Keys(database),
-            documents=Documents(database),
+            groups=Groups(database),
+            documents=Documents(
+                database, age_limit, kept_validations=settings.validation.kept_versions
+            ),
+            verdicts=Verdicts(database),
             passages=passages,
             sources=Sources(database),
             jobs=Jobs(database),
+            workers=Workers(database),
             originals=Originals(settings.data_dir / "originals"),
             index=index,
             embedder=embedder,
@@ -168,11 +193,21 @@ async def _open_work(platform: Platform, *, connect: Connect | None = None) -> A
         workers=settings.parsers,
         memory_bytes=settings.parse_memory_bytes,
         deadline_s=settings.parse_timeout_s,
+        limits=Limits(max_pages=settings.max_pages, max_member_bytes=settings.max_bytes),
+        room=Room(
+            levels=settings.container_levels,
+            files=settings.container_files,
+            bytes=settings.container_bytes,
+        ),
+        keep=platform.originals.store,
     ) as parser:
         batching = BatchingEmbedder(platform.embedder)
         cache = EmbeddingCache(platform.database)
         pipeline = IngestPipeline(
             parser=parser,
+            validator=validator_over(
+                platform.sources, platform.verdicts, policy_from(platform.settings.validation)
+            ),
             chunker=StructuralChunker(
                 platform.embedder,
                 target_tokens=settings.chunk_tokens,
@@ -182,30 +217,54 @@ async def _open_work(platform: Platform, *, connect: Connect | None = None) -> A
             index=platform.index,
             documents=platform.documents,
             originals=platform.originals,
+            jobs=platform.jobs,
         )
         yield Work(
             pipeline=pipeline,
             jobs=platform.jobs,
-            leases=Leases(platform.database, platform.jobs.announce),
+            leases=Leases(
+                platform.database,
+                platform.jobs.announce,
+                tenant_weights={
+                    TenantId(tenant): weight for tenant, weight in settings.tenant_weights.items()
+                },
+            ),
             documents=platform.documents,
             sources=platform.sources,
             originals=platform.originals,
-            connect=connect or partial(connector_of, max_bytes=settings.max_bytes),
+            workers=platform.workers,
+            connect=connect
+            or partial(
+                connector_of,
+                max_bytes=settings.max_bytes,
+                silence_s=settings.source_timeout_s,
+                scratch=platform.settings.fetched_dir,
+            ),
             retry=RetryPolicy(),
             lease=timedelta(seconds=settings.lease_s),
         )
 
 
-def connector_of(source: Source, *, max_bytes: int) -> Connector:
+def memory_bound(settings: Settings) -> MemoryBound | None:
+    """None where neither the settings nor the machine tell."""
+    limit = settings.ingestion.memory_bytes or default_bound_bytes()
+    return None if limit is None else MemoryBound(limit)
+
+
+def connector_of(source: Source, *, max_bytes: int, silence_s: float, scratch: Path) -> Connector:
     """The connector of a registered source; its own size limit wins over the platform's.
 
     Raises `SourceGone` for a removed one: a job that was queued before must not bring it back.
     """
     if source.state is SourceState.REMOVED:
         raise SourceGone("the connector was removed")
-    return build_connector(
-        source.kind, {"max_bytes": max_bytes, **source.settings}, source=source.id
+    connector = build_connector(
+        source.kind,
+        {"max_bytes": max_bytes, **without_sync_settings(without_policy(source.settings))},
+        source=source.id,
+        scratch=scratch,
     )
+    return PatientConnector(inner=connector, seconds=silence_s)
 
 
 @asynccontextmanager

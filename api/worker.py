@@ -3,7 +3,7 @@
 import asyncio
 
 from api.settings import Settings
-from api.wiring import open_worker
+from api.wiring import memory_bound, open_worker
 from ingestion.worker import QUEUE, open_redis, serve
 from rag.errors import ConfigurationError, StorageUnavailable
 
@@ -15,7 +15,12 @@ def run_worker(settings: Settings) -> None:
 
 async def _work(settings: Settings) -> None:
     async with open_worker(settings) as work:
-        await serve(work, _redis_url(settings), concurrency=settings.ingestion.workers)
+        await serve(
+            work,
+            _redis_url(settings),
+            concurrency=settings.ingestion.workers,
+            memory=memory_bound(settings),
+        )
 
 
 async def check_worker(settings: Settings) -> bool:

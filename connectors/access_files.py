@@ -4,7 +4,7 @@ import datetime as dt
 import json
 import math
 import re
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +13,13 @@ from typing import cast
 
 import yaml
 
+from connectors.access_readers import (
+    MalformedAccessFile,
+    Readers,
+    mapping_of,
+    principals_of,
+    readers_of,
+)
 from rag.access import NOBODY, AccessList, readable_by
 from rag.types import Metadata, MetadataValue, no_metadata
 
@@ -24,12 +31,7 @@ MAX_ACCESS_FILE_BYTES = 256 * 1024
 
 _FOLDER_KEYS = frozenset({"readers", "deny", "metadata", "files"})
 _FILE_KEYS = frozenset({"readers", "deny", "metadata"})
-_PRINCIPAL = re.compile(r"everyone|(?:user|group):[^\s\x00-\x1f\x7f]{1,200}")
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
-
-
-class MalformedAccessFile(ValueError):  # noqa: N818 - the name is the finding, not an error class
-    """An access file that cannot be taken at its word. Its text says what to mend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +44,16 @@ class Grant:
     @property
     def fingerprint(self) -> str:
         """Equal exactly when readers, denied and metadata are equal."""
-        canonical = json.dumps(
-            {
-                "clauses": sorted(sorted(clause) for clause in self.access.clauses),
-                "denied": sorted(self.access.denied),
-                "metadata": sorted((key, repr(value)) for key, value in self.metadata.items()),
-            },
-            sort_keys=True,
-        )
-        return sha256(canonical.encode()).hexdigest()[:32]
+        said: dict[str, object] = {
+            "clauses": sorted(sorted(clause) for clause in self.access.clauses),
+            "denied": sorted(self.access.denied),
+            "metadata": sorted((key, repr(value)) for key, value in self.metadata.items()),
+        }
+        if self.access.expiries:
+            said["until"] = sorted(
+                (expiry.principal, expiry.at.isoformat()) for expiry in self.access.expiries
+            )
+        return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class FileEntry:
 
     pattern: re.Pattern[str]
     is_exact: bool
-    readers: frozenset[str] | None
+    readers: Readers | None
     denied: frozenset[str]
     metadata: Metadata
 
@@ -68,7 +71,7 @@ class FileEntry:
 class AccessFile:
     """What one `.access.yaml` says. It holds for its folder and below, to the next one."""
 
-    readers: frozenset[str]
+    readers: Readers
     denied: frozenset[str]
     metadata: Metadata
     entries: tuple[FileEntry, ...]
@@ -86,7 +89,9 @@ class AccessFile:
                 readers = readers if entry.readers is None else entry.readers
                 denied |= entry.denied
                 metadata |= entry.metadata
-        access = readable_by(readers, denied=denied) if readers else NOBODY
+        access = NOBODY
+        if readers.ids:
+            access = readable_by(readers.ids, denied=denied, until=readers.until)
         return Grant(access, MappingProxyType(metadata))
 
 
@@ -108,12 +113,12 @@ def read_access_file(content: bytes, *, folder: Path, root: Path) -> AccessFile:
     def metadata_of(value: object, where: str) -> Metadata:
         return _metadata_of(value, where, folder=folder, root=root)
 
-    body = _mapping_of(parsed, "the file", _FOLDER_KEYS)
-    files = _mapping_of(body.get("files", {}), "files", None)
+    body = mapping_of(parsed, "the file", _FOLDER_KEYS)
+    files = mapping_of(body.get("files", {}), "files", None)
     entries = [_entry_of(pattern, value, metadata_of) for pattern, value in files.items()]
     return AccessFile(
-        readers=_principals_of(body.get("readers", []), "readers"),
-        denied=_principals_of(body.get("deny", []), "deny"),
+        readers=readers_of(body.get("readers", []), "readers"),
+        denied=principals_of(body.get("deny", []), "deny"),
         metadata=metadata_of(body.get("metadata", {}), "metadata"),
         entries=tuple(sorted(entries, key=lambda entry: entry.is_exact)),
     )
@@ -130,13 +135,6 @@ def metadata_value(value: object) -> MetadataValue:
     raise ValueError("not text, a number, true, false or a date")
 
 
-def check_principal(value: object) -> str:
-    """`value`, if it is a principal as access files write them. Raises `ValueError` otherwise."""
-    if not isinstance(value, str) or not _PRINCIPAL.fullmatch(value):
-        raise ValueError(f"{value!r} is not everyone, user:<id> or group:<id>")
-    return value
-
-
 def check_field(value: object) -> str:
     """`value`, if it can name a metadata field. Raises `ValueError` otherwise."""
     if not isinstance(value, str) or not _FIELD.fullmatch(value):
@@ -150,7 +148,7 @@ def _entry_of(
     where = f"files, {pattern!r}"
     if not pattern or pattern.startswith("/") or ".." in pattern.split("/"):
         raise MalformedAccessFile(f"{where}: it must be a path or glob below the folder")
-    entry = _mapping_of(value, where, _FILE_KEYS)
+    entry = mapping_of(value, where, _FILE_KEYS)
     readers = entry.get("readers", _ABSENT)
     try:
         compiled = _glob(pattern)
@@ -159,40 +157,15 @@ def _entry_of(
     return FileEntry(
         pattern=compiled,
         is_exact=not any(sign in pattern for sign in "*?["),
-        readers=None if readers is _ABSENT else _principals_of(readers, f"{where}, readers"),
-        denied=_principals_of(entry.get("deny", []), f"{where}, deny"),
+        readers=None if readers is _ABSENT else readers_of(readers, f"{where}, readers"),
+        denied=principals_of(entry.get("deny", []), f"{where}, deny"),
         metadata=metadata_of(entry.get("metadata", {}), f"{where}, metadata"),
     )
 
 
-def _mapping_of(value: object, where: str, known: frozenset[str] | None) -> dict[str, object]:
-    if not isinstance(value, dict):
-        raise MalformedAccessFile(f"{where} is not a mapping")
-    mapping = cast("dict[object, object]", value)
-    checked: dict[str, object] = {}
-    for key, item in mapping.items():
-        if not isinstance(key, str):
-            raise MalformedAccessFile(f"{where}: the key {key!r} is not text")
-        if known is not None and key not in known:
-            raise MalformedAccessFile(
-                f"{where}: unknown key {key!r} (known: {', '.join(sorted(known))})"
-            )
-        checked[key] = item
-    return checked
-
-
-def _principals_of(value: object, where: str) -> frozenset[str]:
-    if not isinstance(value, list):
-        raise MalformedAccessFile(f"{where} is not a list")
-    try:
-        return frozenset(check_principal(item) for item in cast("Sequence[object]", value))
-    except ValueError as error:
-        raise MalformedAccessFile(f"{where}: {error}") from error
-
-
 def _metadata_of(value: object, where: str, *, folder: Path, root: Path) -> Metadata:
     metadata: dict[str, MetadataValue] = {}
-    for key, item in _mapping_of(value, where, None).items():
+    for key, item in mapping_of(value, where, None).items():
         try:
             metadata[check_field(key)] = metadata_value(item)
         except ValueError as error:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from types import MappingProxyType
 
-from connectors.protocols import Change, Deleted, Resource, Seen, Snapshot, Upserted
+from connectors.protocols import Listed, Resource, Seen
 from rag.errors import SourceGone
 from rag.evaluation.beir import BeirDataset, BeirDocument
 from rag.types import SourceId
@@ -22,13 +22,14 @@ class BeirConnector:
         by_uri = {document.uri: document for document in dataset.documents}
         return cls(source=source, documents=MappingProxyType(by_uri))
 
-    async def discover(self, since: Snapshot) -> AsyncGenerator[Change]:
+    @property
+    def delta(self) -> None:
+        """A file of documents keeps no record of its changes."""
+        return None
+
+    async def listing(self) -> AsyncGenerator[Listed]:
         for uri, document in self.documents.items():
-            seen = _seen(document)
-            if since.get(uri) != seen:
-                yield Upserted(uri, seen)
-        for uri in since.keys() - self.documents.keys():
-            yield Deleted(uri)
+            yield Listed(uri=uri, seen=_seen(document), access=document.access)
 
     async def fetch(self, uri: str) -> Resource:
         try:

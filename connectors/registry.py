@@ -1,22 +1,34 @@
 """The kinds of connector there are, and how each is built from what an operator sets."""
 
+import os
+import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import cast
+from urllib.parse import urlsplit
 
-from connectors.access_files import check_field, check_principal, metadata_value
+from connectors.access_files import check_field, metadata_value
+from connectors.access_readers import check_principal
+from connectors.file_names import is_hidden
 from connectors.filesystem import DEFAULT_MAX_BYTES, FilesystemConnector
+from connectors.git import GitConnector
 from connectors.protocols import Connector
-from rag.access import readable_by
+from rag.access import AccessList, readable_by
 from rag.errors import ConfigurationError
 from rag.types import Metadata, SourceId
 
 Settings = Mapping[str, object]
 
 
-def build_connector(kind: str, settings: Settings, *, source: SourceId) -> Connector:
-    """The connector of `kind`, or `ConfigurationError` saying which setting is wrong and how."""
+def build_connector(
+    kind: str, settings: Settings, *, source: SourceId, scratch: Path | None = None
+) -> Connector:
+    """The connector of `kind`, or `ConfigurationError` saying which setting is wrong and how.
+
+    `scratch` is a folder of this machine where connectors keep what they would else fetch again.
+    """
     try:
         build, known = _KINDS[kind]
     except KeyError as error:
@@ -28,7 +40,7 @@ def build_connector(kind: str, settings: Settings, *, source: SourceId) -> Conne
             f"{kind}: unknown setting {unknown[0]!r} (known: {', '.join(sorted(known))})"
         )
     try:
-        return build(settings, source)
+        return build(settings, source, scratch)
     except ValueError as error:
         raise ConfigurationError(f"{kind}: {error}") from error
 
@@ -37,25 +49,92 @@ def known_kinds() -> tuple[str, ...]:
     return tuple(sorted(_KINDS))
 
 
-def _filesystem(settings: Settings, source: SourceId) -> Connector:
+def _filesystem(settings: Settings, source: SourceId, scratch: Path | None) -> Connector:
+    del scratch  # the folder itself is at hand
+    return FilesystemConnector(
+        _root(settings),
+        source=source,
+        default_access=_access(settings),
+        default_metadata=_metadata(settings.get("metadata", {})),
+        max_bytes=_max_bytes(settings),
+    )
+
+
+def _git(settings: Settings, source: SourceId, scratch: Path | None) -> Connector:
+    if ("root" in settings) == ("url" in settings):
+        raise ValueError("either root, a path of this machine, or url must be given")
+    url = _url(settings["url"]) if "url" in settings else None
+    if url is None:
+        repository = Path(os.path.realpath(_root(settings)))
+    elif scratch is None:
+        raise ValueError("there is no folder here to keep a copy of the repository in")
+    else:
+        repository = scratch / "git" / sha256(source.encode()).hexdigest()[:32]
+    return GitConnector(
+        source=source,
+        repository=repository,
+        url=url,
+        branch=_branch(settings.get("branch")),
+        folder=_folder(settings.get("folder", "")),
+        default_access=_access(settings),
+        default_metadata=_metadata(settings.get("metadata", {})),
+        max_bytes=_max_bytes(settings),
+    )
+
+
+def _root(settings: Settings) -> Path:
     root = settings.get("root")
     if not isinstance(root, str) or not root:
         raise ValueError("root must be the path of a folder")
     if not Path(root).is_absolute():
         raise ValueError("root must be an absolute path")
+    return Path(root)
+
+
+def _max_bytes(settings: Settings) -> int:
     max_bytes = settings.get("max_bytes", DEFAULT_MAX_BYTES)
     if not isinstance(max_bytes, int) or isinstance(max_bytes, bool) or max_bytes < 1:
         raise ValueError("max_bytes must be a positive whole number")
-    return FilesystemConnector(
-        Path(root),
-        source=source,
-        default_access=readable_by(
-            _principals(settings.get("readers", []), "readers"),
-            denied=_principals(settings.get("deny", []), "deny"),
-        ),
-        default_metadata=_metadata(settings.get("metadata", {})),
-        max_bytes=max_bytes,
+    return max_bytes
+
+
+def _access(settings: Settings) -> AccessList:
+    return readable_by(
+        _principals(settings.get("readers", []), "readers"),
+        denied=_principals(settings.get("deny", []), "deny"),
     )
+
+
+def _url(value: object) -> str:
+    """Only what git fetches over the network, and with no secret in it."""
+    if not isinstance(value, str) or not value.isprintable() or any(map(str.isspace, value)):
+        raise ValueError("url must be the address of a repository")
+    split = urlsplit(value)
+    if split.scheme not in {"https", "ssh"} or not split.hostname or not split.path.strip("/"):
+        raise ValueError("url must be https://host/path or ssh://user@host/path")
+    if split.password or (split.scheme == "https" and split.username):
+        raise ValueError("url must hold no name and no password")
+    if split.query or split.fragment or split.hostname.startswith("-"):
+        raise ValueError("url must be the address of a repository")
+    return value
+
+
+def _branch(value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not _BRANCH.fullmatch(value) or ".." in value:
+        raise ValueError("branch must be the name of a branch")
+    return value
+
+
+def _folder(value: object) -> str:
+    """`docs/handbook`, with no way out of the repository."""
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError("folder must be a path inside the repository")
+    parts = PurePosixPath(value).parts
+    if value.startswith("/") or ".." in parts or any(map(is_hidden, parts)):
+        raise ValueError("folder must be a path inside the repository, and not hidden")
+    return "/".join(parts)
 
 
 def _principals(value: object, name: str) -> list[str]:
@@ -79,13 +158,16 @@ def _metadata(value: object) -> Metadata:
         raise ValueError(f"metadata: {error}") from error
 
 
-_KINDS: Mapping[str, tuple[Callable[[Settings, SourceId], Connector], frozenset[str]]] = (
-    MappingProxyType(
-        {
-            "filesystem": (
-                _filesystem,
-                frozenset({"root", "readers", "deny", "metadata", "max_bytes"}),
-            )
-        }
-    )
+_BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}")
+_Build = Callable[[Settings, SourceId, Path | None], Connector]
+_GOVERNED = frozenset({"readers", "deny", "metadata", "max_bytes"})
+
+_KINDS: Mapping[str, tuple[_Build, frozenset[str]]] = MappingProxyType(
+    {
+        "filesystem": (
+            _filesystem,
+            frozenset({"root", *_GOVERNED}),
+        ),
+        "git": (_git, frozenset({"root", "url", "branch", "folder", *_GOVERNED})),
+    }
 )

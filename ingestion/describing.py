@@ -6,9 +6,13 @@ from hashlib import sha256
 
 from connectors.protocols import Resource
 from ingestion.protocols import Chunker, ParsedDocument, Parser
+from ingestion.validation.findings import findings_of
 from rag.access import TenantId
-from rag.storage.records import document_id_of, fingerprint_of, storable
+from rag.storage.records import HeldIn, document_id_of, fingerprint_of, storable
 from rag.types import Document, DocumentId, DocumentRef, Metadata, SourceId, VersionId
+
+HASHED_AT_ONCE = 64 * 1024
+"""Bytes whose hash takes less time than to hand them to a thread."""
 
 
 def ref_of(tenant: TenantId, source: SourceId, uri: str, title: str = "") -> DocumentRef:
@@ -24,11 +28,16 @@ def legible(resource: Resource) -> Resource:
     return replace(resource, title=storable(resource.title), metadata=metadata)
 
 
-async def version_of(resource: Resource, parser: Parser, chunker: Chunker) -> VersionId:
-    """Equal exactly when the same chunks come out of it."""
-    body = await asyncio.to_thread(_sha256, resource.body)
+async def version_of(
+    resource: Resource, parser: Parser, chunker: Chunker, shaping: str = ""
+) -> VersionId:
+    """Equal exactly when the same chunks come out of it. `shaping` says what validation does to the
+    text before it is chunked."""
+    small = len(resource.body) <= HASHED_AT_ONCE
+    body = _sha256(resource.body) if small else await asyncio.to_thread(_sha256, resource.body)
+    read_by = parser.name_for(resource)
     return VersionId(
-        fingerprint_of(body, resource.media_type, resource.title, parser.name, chunker.name)
+        fingerprint_of(body, resource.media_type, resource.title, read_by, chunker.name, shaping)
     )
 
 
@@ -50,20 +59,40 @@ def document_of(
 
 def parsed_metadata_of(parsed: ParsedDocument) -> Metadata:
     """What the file says of itself, except where it claims a field that is ours to fill."""
-    return {
+    said: Metadata = {
         storable(name): storable(value) if isinstance(value, str) else value
         for name, value in parsed.metadata.items()
         if name not in OURS
     }
+    return {**said, MEMBERS: len(parsed.children)} if parsed.children else said
 
 
-OURS = frozenset({"source", "access_level", "department", "supersedes"})
+MEMBERS = "members"
+"""The field that says how many documents lie in one."""
+OURS = frozenset({"source", "access_level", "department", "supersedes", "container", MEMBERS})
 """Fields that only a connector or the platform fills: a file must not pass itself off."""
 
 
 def merged(parsed: Metadata, from_source: Metadata, source: SourceId) -> Metadata:
-    """The connector's fields over the parser's: the source's owner knows better than the file."""
-    return {**parsed, **from_source, "source": source}
+    """The connector's fields over the parser's: the source's owner knows better than the file, but
+    not than the checks that were made on it."""
+    return {**parsed, **from_source, **findings_of(parsed), "source": source}
+
+
+def held_in_of(resource: Resource) -> HeldIn | None:
+    """In what it lies; None for a source's own."""
+    held_in = resource.container
+    if held_in is None:
+        return None
+    return HeldIn(held_in.document, held_in.version, held_in.generation)
+
+
+def room_of(resource: Resource) -> tuple[int, int, int] | None:
+    """How much may still come out of it, where it lies in another."""
+    if resource.container is None:
+        return None
+    room = resource.container.room
+    return room.levels, room.files, room.bytes
 
 
 def superseded_by(document: Document) -> DocumentId | None:

@@ -1,20 +1,26 @@
-"""Running jobs inside this process, as the embedded platform does."""
+"""Running jobs: inside the platform's own process, or in one of many workers (`ingestion.worker`).
+
+Which job is next is the ledger's to say (`rag.storage.claims`); how many at a time is said here.
+"""
 
 import asyncio
 import logging
 import os
 import socket
+import time
 import uuid
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 from ingestion.jobs import Work, run_job
-from ingestion.upkeep import tidy
+from ingestion.memory import MemoryBound
+from ingestion.upkeep import keep_order, tidy
 from rag.errors import StorageUnavailable
-from rag.storage.job_rows import Due
+from rag.storage.job_rows import Due, now
 from rag.storage.records import Job, JobState
+from rag.storage.workers import WorkDone, Worker
 
 log = logging.getLogger(__name__)
 
@@ -43,75 +49,154 @@ def new_owner() -> str:
     return f"{socket.gethostname()[:100]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
+@dataclass(slots=True)
+class _Now:
+    """What a dispatcher is at."""
+
+    started_at: datetime
+    running: int = 0
+    paused: str | None = None
+    """Why it begins no job, in words."""
+    did: WorkDone = field(default_factory=WorkDone)
+
+    def count(self, ended: JobState | None) -> None:
+        match ended:
+            case JobState.DONE:
+                self.did = replace(self.did, done=self.did.done + 1)
+            case JobState.FAILED:
+                self.did = replace(self.did, failed=self.did.failed + 1)
+            case JobState.DEAD:
+                self.did = replace(self.did, dead=self.did.dead + 1)
+            case JobState.WAITING:
+                self.did = replace(self.did, retried=self.did.retried + 1)
+            case _:  # it was given back, or is another's
+                pass
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatcher:
-    """Runs due jobs, at most `concurrency` at a time. Started by `running`."""
+    """Runs due jobs, at most `concurrency` at a time. Started by `running`.
+
+    While `memory` is exceeded none is begun, except that one may always run: memory that no job
+    took would otherwise stop all work for good.
+    """
 
     work: Work
     bell: Bell
     concurrency: int = 8
+    memory: MemoryBound | None = None
     poll: timedelta = timedelta(seconds=1)
     """How long a job may lie unnoticed that nobody rang for: one that waited, or another's."""
     sweep_every: timedelta = timedelta(seconds=15)
-    tidy_every: timedelta = timedelta(hours=1)
+    report_every: timedelta = timedelta(seconds=10)
+    tidy_every: timedelta | None = timedelta(hours=1)
+    """None where something else sees to it."""
     owner: str = field(default_factory=new_owner)
+    _now: _Now = field(default_factory=lambda: _Now(now()), init=False, repr=False)
 
     async def idle(self) -> None:
         """Returns once no job is queued, waiting or running."""
         while True:
-            counts = await self.work.jobs.counts()
-            if not any(map(counts.get, (JobState.QUEUED, JobState.WAITING, JobState.RUNNING))):
+            if await self.work.jobs.nothing_to_do():
                 return
             await asyncio.sleep(0.2)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether it would begin another job now."""
+        return self._room() > 0
+
     async def run(self) -> None:
         """Until it is cancelled; it then gives back the jobs it was at."""
-        slots = asyncio.Semaphore(self.concurrency)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._sweep())
-            group.create_task(self._tidy())
+            group.create_task(self._every(self.sweep_every, self._keep_order))
+            group.create_task(self._every(self.report_every, self._report))
+            if self.tidy_every is not None:
+                group.create_task(self._every(self.tidy_every, self._tidy))
+            await self._report()
             while True:
-                await slots.acquire()
-                job = await self._next()
-                task = group.create_task(self._run(job))
-                task.add_done_callback(lambda _: slots.release())
+                room = self._room()
+                jobs = await self._claim(room) if room else []
+                for job in jobs:
+                    self._now.running += 1
+                    group.create_task(self._run(job))
+                if not room or len(jobs) < room:
+                    await self.bell.wait(at_most=self.poll)
 
-    async def _next(self) -> Job:
-        while True:
-            try:
-                job = await self.work.leases.claim(self.owner, lease=self.work.lease)
-            except StorageUnavailable:
-                log.warning("the job ledger does not answer")
-                job = None
-            if job is not None:
-                return job
-            await self.bell.wait(at_most=self.poll)
+    async def leave(self) -> None:
+        """Say that this one is gone."""
+        try:
+            await self.work.workers.leave(self.owner)
+        except StorageUnavailable:
+            log.warning("the ledger could not be told that this worker ends")
+
+    def _room(self) -> int:
+        free = self.concurrency - self._now.running
+        excess = self.memory.excess() if self.memory is not None and free else None
+        if excess is None and self._now.paused is not None and free:
+            log.info("jobs are begun again")
+            self._now.paused = None
+        if excess is None:
+            return free
+        if self._now.paused is None:
+            log.warning("no more jobs are begun for now: %s", excess)
+        self._now.paused = excess
+        return 0 if self._now.running else 1
+
+    async def _claim(self, room: int) -> list[Job]:
+        began = time.perf_counter()
+        try:
+            jobs = await self.work.leases.claim_some(self.owner, lease=self.work.lease, number=room)
+        except StorageUnavailable:
+            log.warning("the job ledger does not answer")
+            return []
+        took = time.perf_counter() - began
+        did = self._now.did
+        self._now.did = replace(did, claims=did.claims + 1, claim_seconds=did.claim_seconds + took)
+        return jobs
 
     async def _run(self, job: Job) -> None:
         try:
-            await run_job(job, self.work)
+            self._now.count(await run_job(job, self.work))
         except Exception:
             # One job must not end the others. Its lease runs out, and it is taken back.
             log.exception("job %s: how it went could not be recorded", job.id)
-        # A later job for the same document may have waited for this one.
+        finally:
+            self._now.running -= 1
+        # There is room for another, and a later job for the same document may have waited.
         await self.bell()
 
-    async def _sweep(self) -> None:
+    async def _every(self, pause: timedelta, do: Callable[[], Awaitable[None]]) -> None:
         while True:
-            await asyncio.sleep(self.sweep_every.total_seconds())
+            await asyncio.sleep(pause.total_seconds())
             try:
-                if await self.work.leases.sweep():
-                    await self.bell()
+                await do()
             except StorageUnavailable:
-                log.warning("expired leases could not be looked for")
+                log.warning("the ledger does not answer: %s", do.__name__.strip("_"))
+
+    async def _keep_order(self) -> None:
+        if await keep_order(self.work):
+            await self.bell()
 
     async def _tidy(self) -> None:
-        while True:
-            await asyncio.sleep(self.tidy_every.total_seconds())
-            try:
-                await tidy(self.work)
-            except StorageUnavailable:
-                log.warning("what is over could not be tidied away")
+        await tidy(self.work)
+
+    async def _report(self) -> None:
+        resident = None if self.memory is None else self.memory.resident
+        try:
+            await self.work.workers.report(
+                Worker(
+                    owner=self.owner,
+                    started_at=self._now.started_at,
+                    slots=self.concurrency,
+                    running=self._now.running,
+                    resident_bytes=resident,
+                    paused=self._now.paused,
+                    did=self._now.did,
+                )
+            )
+        except StorageUnavailable:
+            log.warning("the ledger could not be told how this worker is")
 
 
 @asynccontextmanager
@@ -129,5 +214,6 @@ async def running(dispatcher: Dispatcher, *, sole: bool) -> AsyncGenerator[Dispa
     finally:
         task.cancel()
         await asyncio.wait({task})
+        await dispatcher.leave()
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error

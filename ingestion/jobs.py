@@ -4,25 +4,39 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, assert_never
 
-from connectors.protocols import Connector, Deleted, Upserted
+from connectors.protocols import AccessChanged, Connector, Deleted, Seen, Upserted
+from ingestion.changes import AWAITED, INDEXING_ANEW, TAKING_IN, change_of
 from ingestion.describing import ref_of
-from ingestion.kept import PUSH, EmptySource, KeptConnector, kept_of, pushed
-from ingestion.outcomes import AccessUpdated, Failed, Indexed, Outcome, Removed, Unchanged
+from ingestion.kept import EmptySource, Kept, KeptConnector, kept_of, pushed
+from ingestion.members import container_of, kept_member
+from ingestion.moving import ingest_moved
+from ingestion.outcomes import (
+    AccessUpdated,
+    Failed,
+    Indexed,
+    Outcome,
+    Quarantined,
+    Removed,
+    Unchanged,
+)
 from ingestion.pipeline import IngestPipeline
 from ingestion.retry import Again, GiveUp, NeverAgain, RetryPolicy
-from ingestion.sync import INDEXING_ANEW, TAKING_IN, change_of, synchronise
+from ingestion.sync import SyncLedger, synchronise
+from ingestion.sync_settings import SyncSettings
 from rag.access import TenantId
 from rag.errors import Error, StorageUnavailable
 from rag.storage.documents import Documents
 from rag.storage.jobs import Jobs
 from rag.storage.leases import Failure, Leases
 from rag.storage.originals import Originals
-from rag.storage.records import DocumentState, Job, JobKind, NewJob, Source
+from rag.storage.records import PUSH, Digest, DocumentState, Job, JobKind, JobState, NewJob, Source
+from rag.storage.snapshots import Snapshots
 from rag.storage.sources import Sources
+from rag.storage.workers import Workers
 from rag.types import DocumentId, SourceId
 
 log = logging.getLogger(__name__)
@@ -43,14 +57,16 @@ class Work:
     documents: Documents
     sources: Sources
     originals: Originals
+    workers: Workers
     connect: Connect
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     lease: timedelta = timedelta(seconds=60)
     rng: random.Random = field(default_factory=random.Random)
 
 
-async def run_job(job: Job, work: Work) -> None:
-    """Do a claimed job, keep its lease meanwhile, and record how it went.
+async def run_job(job: Job, work: Work) -> JobState | None:
+    """Do a claimed job, keep its lease meanwhile, and record how it went: the state it is in now,
+    or None where that is no longer ours to say.
 
     Cancelled, it gives the job back. Where its lease was lost, it stops and records nothing: the
     job is another's. Errors: `StorageUnavailable`, when the ledger cannot be told; the lease then
@@ -60,8 +76,7 @@ async def run_job(job: Job, work: Work) -> None:
     keeping = asyncio.create_task(_keep_lease(job, work))
     try:
         await asyncio.wait({doing, keeping}, return_when=asyncio.FIRST_COMPLETED)
-        if doing.done():
-            await _record(job, work, doing)
+        return await _record(job, work, doing) if doing.done() else None
     except asyncio.CancelledError:
         await _stop(doing)
         await asyncio.shield(work.leases.release(job))
@@ -88,26 +103,24 @@ async def _keep_lease(job: Job, work: Work) -> None:
             log.warning("job %s: its lease could not be extended", job.id)
 
 
-async def _record(job: Job, work: Work, doing: "asyncio.Task[str | Failure]") -> None:
+async def _record(job: Job, work: Work, doing: "asyncio.Task[str | Failure]") -> JobState | None:
     error = doing.exception()
     if error is None:
         result = doing.result()
         if isinstance(result, Failure):
-            await work.leases.failed(job, result)
-        else:
-            await work.leases.done(job, result)
-        return
+            return JobState.FAILED if await work.leases.failed(job, result) else None
+        return JobState.DONE if await work.leases.done(job, result) else None
     failure = _failure_of(error, job)
     verdict = work.retry.verdict(
         error, attempts=job.attempts, max_attempts=job.max_attempts, rng=work.rng
     )
     match verdict:
         case Again(delay=delay):
-            await work.leases.wait(job, failure, delay=delay)
+            return JobState.WAITING if await work.leases.wait(job, failure, delay=delay) else None
         case NeverAgain():
-            await work.leases.failed(job, failure)
+            return JobState.FAILED if await work.leases.failed(job, failure) else None
         case GiveUp():
-            await work.leases.died(job, failure)
+            return JobState.DEAD if await work.leases.died(job, failure) else None
         case _:
             assert_never(verdict)
 
@@ -142,18 +155,40 @@ async def _perform(job: Job, work: Work) -> str | Failure:
 async def _ingest(job: Job, work: Work) -> Outcome:
     uri = _uri_of(job)
     if job.original is not None:
-        kept = pushed(uri, job.payload, job.original)
+        kept = await _sent(job, uri, job.original, work)
+        if kept is None:
+            return Unchanged()
         sent = KeptConnector(job.source, kept, work.originals)
-        return await work.pipeline.ingest(Upserted(uri, kept.seen), sent, tenant=job.tenant)
+        return await work.pipeline.ingest(
+            Upserted(uri, kept.seen),
+            sent,
+            tenant=job.tenant,
+            anew=bool(job.payload.get("anew", False)),
+        )
     change = change_of(job.kind, uri, job.payload)
     if not isinstance(change, Upserted):
         # Shutting someone out must not wait for a source that does not answer.
         return await work.pipeline.ingest(change, EmptySource(job.source), tenant=job.tenant)
     connector = work.connect(await work.sources.get(job.tenant, job.source))
+    moved_from = job.payload.get("moved_from")
     try:
+        if moved_from is not None:
+            return await ingest_moved(
+                change, connector, work.pipeline, tenant=job.tenant, moved_from=moved_from
+            )
         return await work.pipeline.ingest(change, connector, tenant=job.tenant)
     finally:
         await connector.aclose()
+
+
+async def _sent(job: Job, uri: str, body: Digest, work: Work) -> Kept | None:
+    """What the job was given: by an app, or out of another document; None where that has other
+    content by now."""
+    container = container_of(job.payload)
+    if container is None:
+        return pushed(uri, job.payload, body)
+    parent = await work.documents.find(job.tenant, container.document)
+    return kept_member(uri, job.payload, body, container=container, parent=parent)
 
 
 async def _sync(job: Job, work: Work) -> str:
@@ -166,9 +201,16 @@ async def _sync(job: Job, work: Work) -> str:
             connector,
             tenant=job.tenant,
             batch=job.id,
-            documents=work.documents,
-            jobs=work.jobs,
-            sources=work.sources,
+            ledger=SyncLedger(
+                documents=work.documents,
+                snapshots=Snapshots(work.documents.database),
+                jobs=replace(work.jobs, least_urgent=AWAITED)
+                if job.payload.get("awaited")
+                else work.jobs,
+                sources=work.sources,
+            ),
+            settings=SyncSettings.of(source.settings),
+            confirm_deletions=bool(job.payload.get("confirm_deletions")),
         )
     finally:
         await connector.aclose()
@@ -208,9 +250,24 @@ def reindex_job(
     )
 
 
-def sync_job(tenant: TenantId, source: SourceId) -> NewJob:
-    """List a source, and take in what changed."""
-    return NewJob(tenant=tenant, source=source, kind=JobKind.SYNC, priority=TAKING_IN)
+def sync_job(
+    tenant: TenantId,
+    source: SourceId,
+    *,
+    confirm_deletions: bool = False,
+    awaited: bool = False,
+) -> NewJob:
+    """Find what changed at a source, and take it in. `confirm_deletions` deletes whatever the
+    source does not list now, however much it is. `awaited`: somebody waits for it, so that it and
+    the jobs it makes go before those of syncs that nobody asked for."""
+    said = {"confirm_deletions": confirm_deletions, "awaited": awaited}
+    return NewJob(
+        tenant=tenant,
+        source=source,
+        kind=JobKind.SYNC,
+        payload={name: True for name, is_so in said.items() if is_so},
+        priority=AWAITED if awaited else TAKING_IN,
+    )
 
 
 async def _reindex_document(job: Job, work: Work) -> Outcome:
@@ -220,6 +277,12 @@ async def _reindex_document(job: Job, work: Work) -> Outcome:
         return Unchanged()  # its first ingest is still to come, from the source
     if document.state is DocumentState.DELETED:
         return await work.pipeline.ingest(Deleted(uri), EmptySource(job.source), tenant=job.tenant)
+    if document.state is DocumentState.QUARANTINED:
+        # Nothing of it is kept: it is released, or comes anew from its source. Telling its access
+        # once more leaves the index as the ledger is.
+        seen = Seen(document.revision, document.access_fingerprint)
+        same = AccessChanged(uri, seen, document.access, document.source_metadata)
+        return await work.pipeline.ingest(same, EmptySource(job.source), tenant=job.tenant)
     kept = kept_of(document)
     connector = KeptConnector(job.source, kept, work.originals)
     return await work.pipeline.ingest(
@@ -251,5 +314,7 @@ def _told(outcome: Outcome) -> str | Failure:
             return "removed"
         case Failed():
             return Failure(outcome.error_class, outcome.reason)
+        case Quarantined():
+            return Failure("Quarantined", outcome.detail)
         case _:
             assert_never(outcome)

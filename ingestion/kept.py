@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from connectors.protocols import Change, Resource, Seen, Snapshot
+from connectors.containers import Container, Room
+from connectors.protocols import Listed, Resource, Seen
 from ingestion.ledger import OriginalStore
 from rag.access import AccessList, TenantId
 from rag.errors import NotFound, PermanentError, SourceGone
@@ -20,9 +22,6 @@ from rag.storage.records import (
 )
 from rag.types import Metadata, SourceId, no_metadata
 
-PUSH = "push"
-"""The kind of source whose documents apps send. It is never synchronised."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
@@ -35,6 +34,9 @@ class Kept:
     seen: Seen
     body: Digest
     metadata: Metadata
+    confirmed_at: datetime | None = None
+    """When the source last meant `access`; None where somebody sends it just now."""
+    container: Container | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,13 @@ class KeptConnector:
     kept: Kept
     originals: OriginalStore
 
-    async def discover(self, since: Snapshot) -> AsyncGenerator[Change]:  # noqa: ARG002
-        """Nothing: what is kept here changes only when somebody sends it."""
-        for _ in ():
-            yield _
+    @property
+    def delta(self) -> None:
+        """What is kept here changes only when somebody sends it."""
+        return None
+
+    async def listing(self) -> AsyncGenerator[Listed]:
+        yield Listed(uri=self.kept.uri, seen=self.kept.seen, access=self.kept.access)
 
     async def fetch(self, uri: str) -> Resource:
         if uri != self.kept.uri:
@@ -65,6 +70,8 @@ class KeptConnector:
             access=self.kept.access,
             seen=self.kept.seen,
             metadata=self.kept.metadata,
+            confirmed_at=self.kept.confirmed_at,
+            container=self.kept.container,
         )
 
     async def aclose(self) -> None:
@@ -77,7 +84,11 @@ class EmptySource:
 
     source: SourceId
 
-    async def discover(self, since: Snapshot) -> AsyncGenerator[Change]:  # noqa: ARG002
+    @property
+    def delta(self) -> None:
+        return None
+
+    async def listing(self) -> AsyncGenerator[Listed]:
         for _ in ():
             yield _
 
@@ -145,4 +156,17 @@ def kept_of(document: StoredDocument) -> Kept:
         seen=Seen(document.revision, document.access_fingerprint),
         body=document.original,
         metadata=document.source_metadata,
+        confirmed_at=document.acl_as_of,
+        container=_container_of(document),
+    )
+
+
+def _container_of(document: StoredDocument) -> Container | None:
+    if document.parent is None:
+        return None
+    return Container(
+        document=document.parent,
+        version=None,
+        room=Room() if document.room is None else Room(*document.room),
+        generation=document.generation,
     )

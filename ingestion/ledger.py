@@ -5,10 +5,20 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Protocol
 
 from rag.access import AccessList, TenantId
-from rag.storage.records import Digest, NewChunk, NewVersion, SeenAs, StoredDocument
+from rag.storage.records import (
+    Digest,
+    HeldIn,
+    NewChunk,
+    NewJob,
+    NewVersion,
+    SeenAs,
+    StoredDocument,
+)
+from rag.storage.verdict_records import Validation
 from rag.types import Chunk, ChunkId, DocumentId, DocumentRef, Metadata
 
 
@@ -16,7 +26,9 @@ class DocumentLedger(Protocol):
     """Every write names the generation that `begin` gave, and raises a `TransientError` without
     a trace when another ingest of the document has begun since."""
 
-    async def begin(self, ref: DocumentRef, *, access: AccessList) -> StoredDocument: ...
+    async def begin(
+        self, ref: DocumentRef, *, access: AccessList, held_in: HeldIn | None = None
+    ) -> StoredDocument: ...
 
     async def find(self, tenant: TenantId, document: DocumentId) -> StoredDocument | None: ...
 
@@ -33,6 +45,8 @@ class DocumentLedger(Protocol):
         metadata: Metadata | None = None,
         access_fingerprint: str | None = None,
         revision: str | None = None,
+        identity: str | None = None,
+        confirmed_at: datetime | None = None,
     ) -> None: ...
 
     async def stage(self, chunks: Sequence[NewChunk], *, generation: int) -> None: ...
@@ -50,12 +64,37 @@ class DocumentLedger(Protocol):
     async def settle(self, document: DocumentId, *, generation: int) -> None: ...
 
     async def fail(
-        self, document: DocumentId, *, generation: int, seen: SeenAs, error: BaseException
+        self,
+        document: DocumentId,
+        *,
+        generation: int,
+        seen: SeenAs,
+        error: BaseException,
+        tenant: TenantId | None = None,
+        validation: Validation | None = None,
     ) -> None: ...
 
-    async def tombstone(self, tenant: TenantId, document: DocumentId) -> StoredDocument | None: ...
+    async def quarantine(
+        self,
+        known: StoredDocument,
+        *,
+        seen: SeenAs,
+        validation: Validation,
+        detail: str,
+        hides: bool,
+    ) -> None: ...
+
+    async def tombstone(
+        self, tenant: TenantId, document: DocumentId, *, revision: str | None = None
+    ) -> StoredDocument | None: ...
+
+    async def unsettled_members(self, tenant: TenantId, document: DocumentId) -> list[str]: ...
 
     def unreferenced(self, digest: Digest) -> AbstractAsyncContextManager[bool]: ...
+
+
+class JobQueue(Protocol):
+    async def enqueue(self, jobs: Sequence[NewJob]) -> object: ...
 
 
 class OriginalStore(Protocol):

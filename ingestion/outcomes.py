@@ -36,4 +36,13 @@ class Failed:
     error_class: str
 
 
-Outcome = Indexed | Unchanged | AccessUpdated | Removed | Failed
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """The content could be taken in, but is not before an administrator says so."""
+
+    reason: str
+    """A code of `docs/validation.md`."""
+    detail: str
+
+
+Outcome = Indexed | Unchanged | AccessUpdated | Removed | Failed | Quarantined

@@ -8,6 +8,10 @@ run ends where the first would have. Three rules make it so:
 2. The ledger switches versions in one transaction.
 3. A document is marked unsettled before the index is touched and settled after. Whoever finds it
    unsettled compares the index with the ledger and removes what nobody knows of.
+
+What lies inside a document (a zip's files, a mail's attachments) becomes documents of their own,
+each by a job: the ledger carries the container's access and its deletion down to them at once, and
+a container is settled when their jobs are there.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,19 +28,32 @@ from connectors.protocols import (
     Upserted,
 )
 from ingestion.describing import (
+    MEMBERS,
     document_of,
+    held_in_of,
     legible,
     merged,
     parsed_metadata_of,
     ref_of,
+    room_of,
     superseded_by,
     version_of,
 )
-from ingestion.ledger import DocumentLedger, OriginalStore
+from ingestion.ledger import DocumentLedger, JobQueue, OriginalStore
 from ingestion.locks import Locks
+from ingestion.members import member_jobs, members_of, mending_jobs
 from ingestion.narrowing import narrowed
-from ingestion.outcomes import AccessUpdated, Failed, Indexed, Outcome, Removed, Unchanged
+from ingestion.outcomes import (
+    AccessUpdated,
+    Failed,
+    Indexed,
+    Outcome,
+    Quarantined,
+    Removed,
+    Unchanged,
+)
 from ingestion.protocols import Chunker, ParsedDocument, Parser
+from ingestion.validation.inspection import Inspection, Validator
 from rag.access import NOBODY, AccessList, TenantId
 from rag.errors import AccessUnknown, PermanentError, SourceGone
 from rag.protocols import Embedder, Index, IndexPoint
@@ -47,6 +64,7 @@ from rag.storage.records import (
     SeenAs,
     StoredDocument,
 )
+from rag.storage.verdict_records import Validation
 from rag.types import (
     Chunk,
     ChunkId,
@@ -69,11 +87,13 @@ class IngestPipeline:
     """
 
     parser: Parser
+    validator: Validator
     chunker: Chunker
     embedder_of: Callable[[TenantId], Embedder]
     index: Index
     documents: DocumentLedger
     originals: OriginalStore
+    jobs: JobQueue
     _locks: Locks = field(default_factory=Locks, init=False, repr=False)
 
     async def ingest(
@@ -87,8 +107,8 @@ class IngestPipeline:
                     return await self._upsert(ref, seen, connector, anew=anew)
                 case AccessChanged():
                     return await self._change_access(ref, change)
-                case Deleted():
-                    return await self._delete(ref)
+                case Deleted(revision=revision):
+                    return await self._delete(ref, revision=revision)
                 case Problem(reason=reason):
                     return Failed(reason, "Problem")
 
@@ -105,18 +125,35 @@ class IngestPipeline:
             return await self._record_unfetched(ref, seen, error)
 
         ref = replace(ref, title=resource.title)
-        known = await self.documents.begin(ref, access=resource.access)
-        version = await version_of(resource, self.parser, self.chunker)
+        policy = await self.validator.policy_of(ref)
+        held_in = held_in_of(resource)
+        known = await self.documents.begin(ref, access=resource.access, held_in=held_in)
+        version = await version_of(resource, self.parser, self.chunker, policy.shaping)
         if not anew and self._shows(known, version):
             return await self._keep_content(known, resource)
+        inspection = await self.validator.check_file(resource, known=known, policy=policy)
         try:
             known = await self._close_to_the_newly_shut_out(known, resource)
-            parsed = await self.parser.parse(resource)
+            parsed, inspection = await self._parsed_and_checked(known, inspection)
+            if parsed is None or inspection.objections:
+                return await self._quarantine(known, inspection)
             document = document_of(ref, resource, parsed, version)
             chunks = await self.chunker.chunk(document)
         except PermanentError as error:
-            return await self._record_unreadable(known, resource.seen, error)
-        return await self._replace_content(known, document, chunks, resource, parsed, anew=anew)
+            found = inspection.failed(error)
+            return await self._record_unreadable(known, resource.seen, error, found)
+        return await self._replace_content(
+            known, document, chunks, parsed, inspection=inspection, anew=anew
+        )
+
+    async def _parsed_and_checked(
+        self, known: StoredDocument, inspection: Inspection
+    ) -> tuple[ParsedDocument | None, Inspection]:
+        """None where the bytes alone are objected to: no parser gets to see them."""
+        if inspection.objections:
+            return None, inspection
+        parsed = await self.parser.parse(inspection.resource)
+        return await self.validator.check_text(parsed, known=known, inspection=inspection)
 
     def _shows(self, known: StoredDocument, version: VersionId) -> bool:
         """Whether readers see just this content, embedded as it would be now."""
@@ -125,6 +162,7 @@ class IngestPipeline:
             known.state is DocumentState.ACTIVE
             and known.version == version
             and known.embedder == embedder
+            and (known.settled or MEMBERS not in known.parsed_metadata)
         )
 
     async def _keep_content(self, known: StoredDocument, resource: Resource) -> Outcome:
@@ -140,9 +178,12 @@ class IngestPipeline:
             metadata=metadata,
             access_fingerprint=resource.seen.access,
             revision=resource.seen.revision,
+            identity=resource.seen.identity,
+            confirmed_at=resource.confirmed_at,
         )
         if not (same and known.settled):
             await self._describe_in_index(known, resource.access, metadata)
+            await self._mend_members(known)
         await self._settle(known)
         return Unchanged() if same else AccessUpdated()
 
@@ -156,7 +197,11 @@ class IngestPipeline:
             return known
         access = narrowed(known.access, resource.access)
         await self.documents.describe(
-            known.ref.tenant, known.ref.id, generation=known.generation, access=access
+            known.ref.tenant,
+            known.ref.id,
+            generation=known.generation,
+            access=access,
+            confirmed_at=resource.confirmed_at,
         )
         return replace(known, access=access)
 
@@ -165,13 +210,15 @@ class IngestPipeline:
         known: StoredDocument,
         document: Document,
         chunks: Sequence[Chunk],
-        resource: Resource,
         parsed: ParsedDocument,
         *,
+        inspection: Inspection,
         anew: bool,
     ) -> Indexed:
+        resource = inspection.resource
         embedder = self.embedder_of(document.ref.tenant)
         original = await self.originals.store(resource.body)
+        holds = bool(parsed.children) or MEMBERS in known.parsed_metadata
         # Chunks of another embedder, or that the index may have lost, count as not held.
         never_touched = known.settled and known.state is DocumentState.NEW
         usable = not anew and not never_touched and known.embedder in {None, embedder.name}
@@ -184,8 +231,10 @@ class IngestPipeline:
             source_title=resource.title,
             version=document.version,
             revision=resource.seen.revision,
+            identity=resource.seen.identity,
             access_fingerprint=resource.seen.access,
             access=document.access,
+            confirmed_at=resource.confirmed_at,
             metadata=document.metadata,
             source_metadata=resource.metadata,
             parsed_metadata=parsed_metadata_of(parsed),
@@ -198,13 +247,17 @@ class IngestPipeline:
             size=len(resource.body),
             supersedes=superseded_by(document),
             warnings=parsed.warnings,
+            validation=inspection.validation,
+            profile=inspection.profile,
+            is_old=anew and known.error is not None and known.original == original,
+            held=members_of(document.ref, parsed) if holds else None,
+            room=room_of(resource),
         )
         kept = len(chunks) - len(missing)
-        described = not kept or (known.access, known.metadata) == (
-            document.access,
-            document.metadata,
-        )
-        settles = known.settled and described
+        # Of what is unsettled, the ledger may have said more than the index heard.
+        same = (known.access, known.metadata) == (document.access, document.metadata)
+        described = not kept or (known.settled and same)
+        settles = known.settled and described and not holds
         gone = await self.documents.switch(
             new, chunks, fresh=last, generation=known.generation, settles=settles
         )
@@ -215,6 +268,9 @@ class IngestPipeline:
             await self.index.delete(document.ref.tenant, gone)
         if not described:
             await self._describe_in_index(known, document.access, document.metadata)
+        if holds:
+            await self.jobs.enqueue(member_jobs(document, parsed, anew=anew))
+            await self._mend_members(known, ever=True)
         if gone or not settles:
             await self._settle(known)
         if known.original not in {None, original}:
@@ -264,16 +320,47 @@ class IngestPipeline:
             known = replace(known, access=NOBODY)
         return await self._record_unreadable(known, seen, error)
 
+    async def _quarantine(self, known: StoredDocument, inspection: Inspection) -> Outcome:
+        """Nobody reads this version before an administrator lets it out. The last good one stays
+        shown, unless it may hold what this one is kept back for."""
+        validation, seen = inspection.validation, inspection.resource.seen
+        hides = inspection.hides_the_last_version
+        detail = "; ".join(
+            f"{verdict.reason}: {verdict.detail}" for verdict in inspection.objections
+        )
+        await self.documents.quarantine(
+            known,
+            seen=SeenAs(seen.revision, seen.access),
+            validation=validation,
+            detail=detail,
+            hides=hides,
+        )
+        if hides and known.state is DocumentState.ACTIVE:
+            await self.index.delete_document(known.ref.tenant, known.ref.id)
+            await self._mend_members(known)
+            await self._forget_original(known)
+        else:
+            await self._describe_in_index(known, known.access, known.metadata)
+        await self._settle(known)
+        return Quarantined(validation.reason, detail)
+
     async def _record_unreadable(
-        self, known: StoredDocument, seen: Seen, error: PermanentError
+        self,
+        known: StoredDocument,
+        seen: Seen,
+        error: PermanentError,
+        validation: Validation | None = None,
     ) -> Outcome:
         await self.documents.fail(
             known.ref.id,
             generation=known.generation,
             seen=SeenAs(seen.revision, seen.access),
             error=error,
+            tenant=known.ref.tenant,
+            validation=validation,
         )
         await self._describe_in_index(known, known.access, known.metadata)
+        await self._mend_members(known)
         await self._settle(known)
         return Failed(str(error), type(error).__name__)
 
@@ -299,13 +386,15 @@ class IngestPipeline:
             access_fingerprint=change.seen.access,
         )
         await self._describe_in_index(known, access, metadata)
+        await self._mend_members(known)
         await self._settle(known)
         return AccessUpdated()
 
-    async def _delete(self, ref: DocumentRef) -> Outcome:
-        known = await self.documents.tombstone(ref.tenant, ref.id)
+    async def _delete(self, ref: DocumentRef, *, revision: str | None = None) -> Outcome:
+        known = await self.documents.tombstone(ref.tenant, ref.id, revision=revision)
         if known is not None:
             await self.index.delete_document(ref.tenant, ref.id)
+            await self._mend_members(known, ever=True)
             await self._forget_original(known)
             await self.documents.settle(ref.id, generation=known.generation)
         return Removed()
@@ -316,6 +405,13 @@ class IngestPipeline:
         self, known: StoredDocument, access: AccessList, metadata: Metadata
     ) -> None:
         await self.index.describe(known.ref.tenant, known.ref.id, access=access, metadata=metadata)
+
+    async def _mend_members(self, known: StoredDocument, *, ever: bool = False) -> None:
+        """What the ledger now says of documents inside this one, the index is told by their jobs.
+        `ever` also asks for those that lay in it before."""
+        if ever or MEMBERS in known.parsed_metadata:
+            uris = await self.documents.unsettled_members(known.ref.tenant, known.ref.id)
+            await self.jobs.enqueue(mending_jobs(known.ref, uris))
 
     async def _settle(self, known: StoredDocument) -> None:
         """After an ingest that was cut short, the index may hold what the ledger never heard of."""

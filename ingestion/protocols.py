@@ -4,8 +4,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from connectors.containers import Room
 from connectors.protocols import Resource
+from rag.storage.records import Digest
 from rag.types import Chunk, Document, Metadata, Section, no_metadata
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildResource:
+    """A file that was found inside a resource: a zip's member, a mail's attachment."""
+
+    path: str
+    """Its name inside the resource, folders parted by `/`; no two of a resource are the same."""
+    media_type: str
+    body: Digest
+    """The bytes, which the parser has put where originals are kept."""
+    size: int
+    is_part: bool = False
+    """Whether it is a piece of a long document, and so goes by its title."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,11 +37,17 @@ class ParsedDocument:
     """`document_type`, `language`, `date` where the file says one, mail headers (`mail_from`, …)."""
     warnings: tuple[str, ...] = ()
     """What a reader of the ingest log should know: hidden text stripped, pages without text, …"""
+    children: tuple[ChildResource, ...] = ()
+    """What lies inside it and becomes documents of its own."""
+    room: Room = field(default_factory=Room)
+    """What there was room for."""
 
 
 class Parser(Protocol):
-    @property
-    def name(self) -> str: ...
+    def name_for(self, resource: Resource) -> str:
+        """Name and version of what reads `resource`: the same bytes under the same name give the
+        same document, so that a new version of one format reads that format anew and no other."""
+        ...
 
     async def parse(self, resource: Resource) -> ParsedDocument:
         """Raises `UnsupportedMediaType` or `ParseError` (with its subclasses)."""

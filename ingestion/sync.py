@@ -1,42 +1,58 @@
-"""Synchronising: what changed at a source becomes jobs.
+"""Synchronising, from what a source shows to jobs that follow it.
 
-The snapshot that a source is compared with is the ledger of documents itself: what was never
-taken in is listed again.
+Read this file to know what a sync does. Where the source has a word of its own on what changed, and
+its last full listing is young enough, that is followed page by page; else everything is listed.
+
+1. What a page shows is compared with the ledger, and what differs becomes jobs. Whom it shuts out
+   is out at once.
+2. The cursor after a page is kept once its jobs are; a sync cut short goes on from there, and one
+   that meets a change twice finds it made.
+3. What is gone is deleted last, after what moved was told apart from it, and only by a run that
+   came to its end. More than a set share of the source at once is held back until an administrator
+   confirms it.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, assert_never
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from connectors.protocols import (
-    AccessChanged,
-    Change,
-    Connector,
-    Deleted,
-    Problem,
-    Seen,
-    Snapshot,
-    Upserted,
+from connectors.protocols import Connector, Cursor, Gone, Listed, Problem
+from ingestion.changes import (
+    job_of_gone,
+    job_of_listed,
+    job_of_mending,
+    job_of_move,
+    job_of_recheck,
 )
-from rag.access import TenantId
-from rag.errors import Error
+from ingestion.comparing import ChangeKind, difference, paired
+from ingestion.listing import distinct, in_batches, never_repeating
+from ingestion.narrowing import narrowed
+from ingestion.sync_settings import SyncSettings
+from rag.access import AccessList, TenantId
+from rag.errors import CursorExpired, Error
 from rag.storage.documents import Documents
 from rag.storage.jobs import Jobs
-from rag.storage.records import JobKind, NewJob, access_of_json, json_of_access
+from rag.storage.records import NewJob, Tally, document_id_of
+from rag.storage.snapshots import KnownDocument, Snapshots
 from rag.storage.sources import MAX_PROBLEMS, Sources
+from rag.types import DocumentId
 
-ENQUEUED_AT_ONCE = 500
+AT_ONCE = 500
+"""Resources that are compared, and jobs that are kept, together."""
 
-SHUTTING_OUT, TAKING_IN, INDEXING_ANEW = 10, 50, 80
-"""Priorities: whom a change shuts out must not wait behind what is new."""
+DELETED_UNASKED = 20
+"""So many deletions the brake never holds back: a small source may change altogether."""
+
+HELD_BACK = "the source does not list it any more; its deletion waits to be confirmed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Synchronised:
-    """What a listing found."""
+class SyncLedger:
+    """Where a sync reads what is known, and keeps what it found."""
 
-    changes: int
-    problems: int
+    documents: Documents
+    snapshots: Snapshots
+    jobs: Jobs
+    sources: Sources
 
 
 async def synchronise(
@@ -44,122 +60,305 @@ async def synchronise(
     *,
     tenant: TenantId,
     batch: str,
-    documents: Documents,
-    jobs: Jobs,
-    sources: Sources,
-) -> Synchronised:
-    """List what changed and enqueue a job for each change, under the mark `batch`.
+    ledger: SyncLedger,
+    settings: SyncSettings,
+    confirm_deletions: bool = False,
+) -> Tally:
+    """Find what changed and enqueue a job for each change, under the mark `batch`.
 
-    What was listed before an error stays enqueued. Errors: those of `discover`, after they were
+    `confirm_deletions` lists everything and deletes whatever is not there, however much it is.
+    What was found before an error stays enqueued. Errors: those of the connector, after they were
     noted on the source.
     """
-    source = connector.source
-    await sources.sync_began(tenant, source, batch=batch)
-    waiting: list[NewJob] = []
-    changes = 0
-    problems: list[tuple[str, str]] = []
-    number_of_problems = 0
+    run = _Run(connector, tenant, batch, ledger, settings)
+    await ledger.sources.sync_began(tenant, connector.source, batch=batch)
     try:
-        async for change in connector.discover(await _snapshot(documents, tenant, connector)):
-            if isinstance(change, Problem):
-                number_of_problems += 1
-                if len(problems) < MAX_PROBLEMS:
-                    problems.append((change.uri, change.reason))
-                continue
-            changes += 1
-            waiting.append(_job_of(change, tenant, connector, batch))
-            if len(waiting) >= ENQUEUED_AT_ONCE:
-                await jobs.enqueue(waiting)
-                waiting.clear()
+        await run.find_changes(everything=confirm_deletions)
+        held_back = await run.settle_what_is_gone(confirmed=confirm_deletions)
+        await run.come_to_the_end(held_back)
     except Error as error:
-        await jobs.enqueue(waiting)
-        await sources.sync_ended(tenant, source, error=str(error), problems=problems)
+        await ledger.sources.sync_ended(
+            tenant, connector.source, error=str(error), problems=run.problems, tally=run.tally
+        )
         raise
-    await jobs.enqueue(waiting)
-    await jobs.enqueue(await _mending(documents, tenant, connector))
-    await sources.sync_ended(
-        tenant, source, error=_summary_of(number_of_problems), problems=problems
+    await ledger.sources.sync_ended(
+        tenant,
+        connector.source,
+        error=_summary_of(run.tally.problems, held_back),
+        problems=run.problems,
+        tally=run.tally,
+        complete=run.listed_everything and not run.hidden,
     )
-    return Synchronised(changes=changes, problems=number_of_problems)
+    return run.tally
 
 
-async def _snapshot(documents: Documents, tenant: TenantId, connector: Connector) -> Snapshot:
-    taken_in = await documents.snapshot(tenant, connector.source)
-    return {uri: Seen(seen.revision, seen.access) for uri, seen in taken_in.items()}
+@dataclass(slots=True)
+class _Run:
+    """One sync, as far as it is."""
 
+    connector: Connector
+    tenant: TenantId
+    batch: str
+    ledger: SyncLedger
+    settings: SyncSettings
+    tally: Tally = field(default_factory=Tally)
+    problems: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    hidden: list[str] = field(default_factory=list[str])
+    """URIs at or below which nothing could be listed."""
+    may_have_moved: list[Listed] = field(default_factory=list[Listed])
+    """New here, and known under another URI: what they are shows once it is known what is gone."""
+    cursor: Cursor | None = None
+    """Where the next sync goes on, if this one comes to its end."""
+    listed_everything: bool = False
+    rechecked_to: DocumentId | None = None
 
-def _job_of(
-    change: Upserted | AccessChanged | Deleted, tenant: TenantId, connector: Connector, batch: str
-) -> NewJob:
-    def job(kind: JobKind, priority: int, payload: dict[str, Any]) -> NewJob:
-        return NewJob(
-            tenant=tenant,
-            source=connector.source,
-            kind=kind,
-            uri=change.uri,
-            payload=payload,
-            batch=batch,
-            priority=priority,
+    # --- 1. what changed ------------------------------------------------------------------------
+
+    async def find_changes(self, *, everything: bool) -> None:
+        state = await self.ledger.snapshots.state(self.tenant, self.connector.source)
+        since = state.resumed_from(overlap=self.settings.overlap)
+        moment = self.ledger.snapshots.clock()
+        is_young = (
+            state.reconciled_at is not None
+            and moment - state.reconciled_at < self.settings.reconcile_every
         )
+        if since is not None and is_young and not everything:
+            try:
+                await self._follow(Cursor(since))
+            except CursorExpired:
+                pass  # the listing below tells what the source cannot
+            else:
+                return
+        await self._list_everything()
+        await self._recheck_some(state.rechecked_to)
 
-    match change:
-        case Upserted(seen=seen):
-            return job(JobKind.UPSERT, TAKING_IN, {"seen": _json_of_seen(seen)})
-        case AccessChanged():
-            payload = {
-                "seen": _json_of_seen(change.seen),
-                "access": json_of_access(change.access),
-                "metadata": dict(change.metadata),
-            }
-            return job(JobKind.ACCESS, SHUTTING_OUT, payload)
-        case Deleted():
-            return job(JobKind.DELETE, SHUTTING_OUT, {})
-        case _:
-            assert_never(change)
-
-
-def change_of(kind: JobKind, uri: str, payload: Mapping[str, Any]) -> Change:
-    """The change that `synchronise` made a job of."""
-    match kind:
-        case JobKind.UPSERT:
-            return Upserted(uri, _seen_of_json(payload["seen"]))
-        case JobKind.ACCESS:
-            return AccessChanged(
-                uri,
-                _seen_of_json(payload["seen"]),
-                access_of_json(payload["access"]),
-                payload["metadata"],
+    async def _follow(self, since: Cursor) -> None:
+        """Take in, page by page, what the source says has changed."""
+        delta = self.connector.delta
+        if delta is None:
+            raise CursorExpired("the source does not tell any more what changed")
+        self.tally = replace(self.tally, mode="changes")
+        async for page in never_repeating(delta.since(since), since):
+            # Of one resource, the page's last word counts.
+            latest = {found.uri: found for found in page.found if not isinstance(found, Problem)}
+            self._note(found for found in page.found if isinstance(found, Problem))
+            there = [found for found in latest.values() if isinstance(found, Listed)]
+            await self._take(there)
+            self.cursor = page.cursor
+            await self.ledger.snapshots.turn_page(
+                self.tenant,
+                self.connector.source,
+                missing=[self._id(uri) for uri, found in latest.items() if isinstance(found, Gone)],
+                present=[self._id(found.uri) for found in there],
+                # What waits to be told from a move is kept by nobody yet.
+                cursor=None if self.may_have_moved else page.cursor,
             )
-        case JobKind.DELETE:
-            return Deleted(uri)
-        case JobKind.SYNC | JobKind.REINDEX:
-            raise ValueError(f"{kind} is no change of one resource")
 
+    async def _list_everything(self) -> None:
+        """Compare everything there is; then mark what is known and was not listed."""
+        delta = self.connector.delta
+        self.tally = replace(self.tally, mode="listing")
+        self.may_have_moved.clear()
+        # Before the listing: what changes while it lasts is met once more.
+        self.cursor = None if delta is None else await delta.now()
+        listed: set[DocumentId] = set()
+        async for found in in_batches(self._listing(), AT_ONCE):
+            there = [each for each in found if isinstance(each, Listed)]
+            self._note(each for each in found if isinstance(each, Problem))
+            listed.update(await self._take(there))
+        missing = await self._not_among(listed)
+        if missing:
+            missing = await self._outside_of_hidden(await self._still_missing(missing))
+        await self.ledger.snapshots.mark_missing(self.tenant, self.connector.source, missing)
+        self.listed_everything = True
 
-async def _mending(documents: Documents, tenant: TenantId, connector: Connector) -> list[NewJob]:
-    """Documents that an ingest left half done, and that no change will take up again."""
-    return [
-        NewJob(
-            tenant=tenant,
-            source=connector.source,
-            kind=JobKind.REINDEX,
-            uri=uri,
-            payload={"anew": False},
-            priority=INDEXING_ANEW,
+    def _listing(self) -> AsyncGenerator[Listed | Problem]:
+        return distinct(self.connector.listing())
+
+    async def _not_among(self, listed: set[DocumentId]) -> set[DocumentId]:
+        pages = self.ledger.snapshots.ids(self.tenant, self.connector.source)
+        return {document async for page in pages for document in page if document not in listed}
+
+    async def _still_missing(self, missing: set[DocumentId]) -> set[DocumentId]:
+        """A source that is changed while it lists itself may skip what is there: only what a second
+        look misses too counts as gone."""
+        async for found in self._listing():
+            if isinstance(found, Listed):
+                missing.discard(self._id(found.uri))
+            elif found.hides and found.uri not in self.hidden:
+                self.hidden.append(found.uri)
+        return missing
+
+    async def _outside_of_hidden(self, missing: set[DocumentId]) -> set[DocumentId]:
+        if not self.hidden:
+            return missing
+        known = await self.ledger.snapshots.known(
+            self.tenant, self.connector.source, sorted(missing), unread=True
         )
-        for uri in await documents.unsettled(tenant, connector.source)
-    ]
+        covered = {each.id for each in known.values() if self._is_hidden(each.uri)}
+        return missing - covered
+
+    async def _take(self, there: Sequence[Listed]) -> list[DocumentId]:
+        """Compare with what is known, and keep a job for each that differs; the ids of all."""
+        snapshots, source = self.ledger.snapshots, self.connector.source
+        ids = [self._id(listed.uri) for listed in there]
+        known = await snapshots.known(self.tenant, source, ids)
+        pairs = [(listed, known.get(document)) for listed, document in zip(there, ids, strict=True)]
+        regoverned = [
+            (listed, before)
+            for listed, before in pairs
+            if before is not None and before.access_fingerprint != listed.seen.access
+        ]
+        readers = await snapshots.readers(
+            self.tenant, source, [before.id for _, before in regoverned]
+        )
+        await self._shut_out(regoverned, readers)
+        compared = [
+            (listed, before, difference(listed, before, readers.get(before.id) if before else None))
+            for listed, before in pairs
+        ]
+        new = [listed for listed, _, kind in compared if kind is ChangeKind.NEW]
+        moving = {each.uri: each for each in await self._that_may_have_moved(new)}
+        self.may_have_moved += moving.values()
+        await self._enqueue(
+            (self._job_of(listed, kind, before), kind)
+            for listed, before, kind in compared
+            if kind is not None and listed.uri not in moving
+        )
+        self.tally = replace(self.tally, seen=self.tally.seen + len(there))
+        return ids
+
+    async def _shut_out(
+        self,
+        regoverned: Iterable[tuple[Listed, KnownDocument]],
+        readers: Mapping[DocumentId, AccessList],
+    ) -> None:
+        """Whom the source does not admit any more is out before any job is done: from then on a
+        document is read by those alone whom both the old access and the new admit."""
+        narrower: dict[DocumentId, AccessList] = {}
+        for listed, before in regoverned:
+            if listed.access is None or before.id not in readers:
+                continue
+            access = narrowed(readers[before.id], listed.access)
+            if access != readers[before.id]:
+                narrower[before.id] = access
+        await self.ledger.snapshots.shut_out(self.tenant, self.connector.source, narrower)
+
+    async def _that_may_have_moved(self, new: Sequence[Listed]) -> list[Listed]:
+        identities = {each.seen.identity for each in new if each.seen.identity is not None}
+        known = await self.ledger.snapshots.identities(
+            self.tenant, self.connector.source, identities
+        )
+        return [each for each in new if each.moved_from is not None or each.seen.identity in known]
+
+    async def _recheck_some(self, rechecked_to: DocumentId | None) -> None:
+        """Fetch some again that the source calls unchanged, the next ones each time."""
+        if not self.settings.recheck:
+            return
+        snapshots, source = self.ledger.snapshots, self.connector.source
+        some: list[DocumentId] = []
+        async for page in snapshots.ids(self.tenant, source, after=rechecked_to):
+            some = page[: self.settings.recheck]
+            break
+        self.rechecked_to = some[-1] if some else DocumentId("")
+        known = await snapshots.known(self.tenant, source, some)
+        jobs = [
+            job_of_recheck(each, tenant=self.tenant, source=source, batch=self.batch)
+            for each in known.values()
+        ]
+        await self.ledger.jobs.enqueue(jobs)
+
+    # --- 2. what is gone ------------------------------------------------------------------------
+
+    async def settle_what_is_gone(self, *, confirmed: bool) -> int:
+        """Tell moves from deletions, and delete; the number of deletions that are held back."""
+        source = self.connector.source
+        gone = await self.ledger.snapshots.missing(self.tenant, source)
+        found = paired(self.may_have_moved, gone)
+        await self._enqueue(
+            (
+                job_of_move(move, tenant=self.tenant, source=source, batch=self.batch),
+                ChangeKind.MOVED,
+            )
+            for move in found.moves
+        )
+        new = ChangeKind.NEW
+        await self._enqueue((self._job_of(listed, new, None), new) for listed in found.new)
+        if not confirmed and await self._is_too_much(len(found.gone)):
+            self._note(Problem(known.uri, HELD_BACK) for known in found.gone[:MAX_PROBLEMS])
+            return len(found.gone)
+        await self._enqueue(
+            (
+                job_of_gone(known, tenant=self.tenant, source=source, batch=self.batch),
+                ChangeKind.DELETED,
+            )
+            for known in found.gone
+        )
+        return 0
+
+    async def _is_too_much(self, deletions: int) -> bool:
+        if deletions <= DELETED_UNASKED:
+            return False
+        there = await self.ledger.snapshots.count(self.tenant, self.connector.source)
+        return deletions > self.settings.max_deleted_share * there
+
+    # --- 3. the end -----------------------------------------------------------------------------
+
+    async def come_to_the_end(self, held_back: int) -> None:
+        """All that was found is kept: the next sync may go on from here."""
+        tenant, source = self.tenant, self.connector.source
+        unsettled = await self.ledger.documents.unsettled(tenant, source)
+        mending = [job_of_mending(uri, tenant=tenant, source=source) for uri in unsettled]
+        await self.ledger.jobs.enqueue(mending)
+        await self.ledger.snapshots.ended(
+            tenant,
+            source,
+            held_back=held_back,
+            cursor=self.cursor,
+            listed_everything=self.listed_everything,
+            rechecked_to=self.rechecked_to,
+            overlap=self.settings.overlap,
+        )
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _id(self, uri: str) -> DocumentId:
+        return document_id_of(self.tenant, self.connector.source, uri)
+
+    def _is_hidden(self, uri: str) -> bool:
+        return any(f"{uri}/".startswith(f"{folder}/") for folder in self.hidden)
+
+    def _job_of(self, listed: Listed, kind: ChangeKind, known: KnownDocument | None) -> NewJob:
+        return job_of_listed(
+            listed,
+            kind,
+            known,
+            tenant=self.tenant,
+            source=self.connector.source,
+            batch=self.batch,
+        )
+
+    async def _enqueue(self, jobs: Iterable[tuple[NewJob, ChangeKind]]) -> None:
+        found = list(jobs)
+        for at in range(0, len(found), AT_ONCE):
+            await self.ledger.jobs.enqueue([job for job, _ in found[at : at + AT_ONCE]])
+        self.tally = self.tally.with_more(kind.value for _, kind in found)
+
+    def _note(self, problems: Iterable[Problem]) -> None:
+        for problem in problems:
+            self.tally = replace(self.tally, problems=self.tally.problems + 1)
+            if problem.hides:
+                self.hidden.append(problem.uri)
+            if len(self.problems) < MAX_PROBLEMS:
+                self.problems.append((problem.uri, problem.reason))
 
 
-def _summary_of(problems: int) -> str | None:
+def _summary_of(problems: int, held_back: int) -> str | None:
+    if held_back:
+        return (
+            f"{held_back} documents are not listed any more: too many to delete unasked. "
+            "Confirm it if they are really gone"
+        )
     if not problems:
         return None
     return "1 problem at the source" if problems == 1 else f"{problems} problems at the source"
-
-
-def _json_of_seen(seen: Seen) -> dict[str, str]:
-    return {"revision": seen.revision, "access": seen.access}
-
-
-def _seen_of_json(value: dict[str, str]) -> Seen:
-    return Seen(value["revision"], value["access"])

@@ -4,11 +4,14 @@
   + NotFound             what was named is not there, or not there for this principal
   + Unauthenticated      say who you are, with a key or token that is valid now
   + Forbidden            this principal may not do this, whatever it sends
+    - TooManyGroups
   + InvalidRequest       the caller must change the request
     - UnknownFilter
   + TransientError       the same call may succeed later: a timeout, a 429, a 5xx
     - RateLimited
     - SourceUnavailable
+    - SourceInconsistent
+    - CursorExpired
     - ModelUnavailable
     - IndexUnavailable
     - StorageUnavailable
@@ -40,6 +43,11 @@ class Forbidden(Error):
     """The principal is known and lacks the right to do this."""
 
 
+class TooManyGroups(Forbidden):
+    """Whom the principal counts as cannot be said in full, and less than that could open what is
+    denied: an administrator must take it out of groups."""
+
+
 class InvalidRequest(Error):
     """The request cannot be served as it stands."""
 
@@ -62,6 +70,14 @@ class RateLimited(TransientError):
 
 class SourceUnavailable(TransientError):
     """A source did not answer, or asked us to slow down."""
+
+
+class SourceInconsistent(TransientError):
+    """A source contradicts itself, such as by giving the same page for ever."""
+
+
+class CursorExpired(TransientError):
+    """A source does not know any more what changed since then; a full listing tells."""
 
 
 class ModelUnavailable(TransientError):

@@ -138,7 +138,7 @@ class Translation:
 
 class Translator(Protocol):
     def translate(self, text: str) -> Translation | None:
-        """None where no word of `text` is known."""
+        """None where no word of `text` is known. It is called in a thread, and in many at once."""
         ...
 
 
@@ -176,8 +176,9 @@ class PassageStore(Protocol):
         the access list the ledger holds now. Scores and ranks are left at zero and None."""
         ...
 
-    async def fields(self, tenant: TenantId) -> frozenset[str]:
-        """The metadata fields that a filter may name."""
+    async def fields(self, names: Collection[str], *, scope: AccessScope) -> frozenset[str]:
+        """Those of `names` that a filter may name: the fields that every document may have, and
+        those that documents for this scope have had. A field of other documents is unknown."""
         ...
 
 

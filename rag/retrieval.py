@@ -117,8 +117,11 @@ class HybridRetriever:
             """By the question's words in other languages, among passages in those alone."""
             if self.translator is None or query.mode is not Mode.HYBRID:
                 return []
-            translation = self.translator.translate(query.text)
-            if translation is None or "language" in query.filters:
+            if "language" in query.filters:
+                return []
+            # Words not asked for before are read from a file: up to 10 ms a question.
+            translation = await asyncio.to_thread(self.translator.translate, query.text)
+            if translation is None:
                 return []
             with clock.measures("translated"):
                 return await self.index.search_sparse(

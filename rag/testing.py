@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from hashlib import blake2b
 from math import log
 from types import MappingProxyType
@@ -25,6 +26,7 @@ from rag.protocols import (
     Verdict,
 )
 from rag.types import (
+    BUILT_IN_FIELDS,
     AnyOf,
     Between,
     Chunk,
@@ -165,16 +167,13 @@ class MemoryPassages:
         return {
             chunk: hit
             for chunk, (hit, access) in found.items()
-            if scope.admits(hit.chunk.document.tenant, access)
+            if scope.admits(hit.chunk.document.tenant, access, at=datetime.now(UTC))
         }
 
-    async def fields(self, tenant: TenantId) -> frozenset[str]:
-        return frozenset(
-            name
-            for hit, _ in self.entries.values()
-            if hit.chunk.document.tenant == tenant
-            for name in hit.metadata
-        )
+    async def fields(self, names: Collection[str], *, scope: AccessScope) -> frozenset[str]:
+        open_to_it = await self.readable(self.entries.keys(), scope=scope)
+        known = {name for hit in open_to_it.values() for name in hit.metadata}
+        return frozenset(names) & known.union(BUILT_IN_FIELDS)
 
     async def token_vectors(
         self, tenant: TenantId, chunks: Collection[ChunkId]
@@ -248,7 +247,7 @@ class MemoryIndex:
         return [
             point
             for (tenant, _), point in self._points.items()
-            if scope.admits(tenant, point.access)
+            if scope.admits(tenant, point.access, at=datetime.now(UTC))
             and all(
                 _holds(point.metadata.get(name), condition) for name, condition in filters.items()
             )

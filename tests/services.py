@@ -31,6 +31,14 @@ START_SECONDS = 60
 @pytest.fixture(scope="session")
 def postgres_url() -> Generator[str]:
     """A PostgreSQL server of this session: `postgresql://…` without a database's name."""
+    with postgres_server() as url:
+        yield url
+
+
+@contextmanager
+def postgres_server(*, durable: bool = False) -> Generator[str]:
+    """A PostgreSQL server, gone with its data when the block ends. `durable`: as in production it
+    waits for the disk."""
     programs = _postgres_programs()
     if programs is None:
         pytest.skip("PostgreSQL is not installed")
@@ -39,11 +47,12 @@ def postgres_url() -> Generator[str]:
         folder = stack.enter_context(_folder_of(user))
         _run([programs / "initdb", "-D", folder, "-U", "rag", "-A", "trust", "-E", "UTF8",
               "--locale=C", "--no-sync"], user)  # fmt: skip
-        port = _free_port()
+        port = free_port()
+        careless = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+        settings = ("shared_buffers=32MB", "max_connections=60", *(() if durable else careless))
         command = [programs / "postgres", "-D", folder, "-p", str(port), "-h", "127.0.0.1",
-                   "-k", folder, "-c", "fsync=off", "-c", "full_page_writes=off",
-                   "-c", "synchronous_commit=off", "-c", "shared_buffers=32MB",
-                   "-c", "max_connections=60"]  # fmt: skip
+                   "-k", folder]  # fmt: skip
+        command += [word for setting in settings for word in ("-c", setting)]
         stack.enter_context(_server(command, port, user))
         ready = [programs / "pg_isready", "-h", "127.0.0.1", "-p", str(port)]
         while subprocess.run(ready, check=False, capture_output=True).returncode:
@@ -54,15 +63,22 @@ def postgres_url() -> Generator[str]:
 @pytest.fixture(scope="session")
 def redis_url() -> Generator[str]:
     """A Redis server of this session."""
+    port = free_port()
+    with redis_server(port):
+        yield f"redis://127.0.0.1:{port}/0"
+
+
+@contextmanager
+def redis_server(port: int) -> Generator[None]:
+    """A Redis server that remembers nothing, until the block ends."""
     program = shutil.which("redis-server") or _valkey_program()
     if program is None:
         pytest.skip("Redis is not installed")
-    port = _free_port()
     with tempfile.TemporaryDirectory() as folder:
         command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "",
                    "--appendonly", "no", "--dir", folder]  # fmt: skip
         with _server(command, port, None):
-            yield f"redis://127.0.0.1:{port}/0"
+            yield
 
 
 @pytest.fixture(scope="session")
@@ -189,7 +205,7 @@ def _run(command: Sequence[str | Path], user: str | None) -> None:
     subprocess.run(command, user=user, check=True, capture_output=True, timeout=START_SECONDS)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -13,7 +13,9 @@ from api.cli.signals import until_stopped
 from api.cli.syncing import (
     CONNECTORS,
     counted,
+    found_in_words,
     register_folder,
+    show_held_back,
     show_report,
     sync_and_wait,
     until_idle,
@@ -48,6 +50,7 @@ def add_to(app: typer.Typer) -> None:
     connectors.command("list", epilog="Example: rag connectors list --json")(list_connectors)
     connectors.command("test", epilog="Example: rag connectors test 3f2a")(check)
     connectors.command("sync", epilog="Example: rag connectors sync 3f2a")(sync)
+    connectors.command("status", epilog="Example: rag connectors status 3f2a")(status)
     connectors.command("remove", epilog="Example: rag connectors remove 3f2a")(remove)
     app.add_typer(connectors, name="connectors")
 
@@ -101,16 +104,29 @@ def ingest(
 
 def add(
     name: Annotated[str, typer.Argument(help="What people call it.")],
-    path: Folder,
+    place: Annotated[str, typer.Argument(help="A folder, or a git repository's path or address.")],
     *,
+    git: Annotated[bool, typer.Option("--git", help="It is a git repository.")] = False,
+    branch: Annotated[str | None, typer.Option(help="Of the repository, if not its HEAD.")] = None,
+    folder: Annotated[str | None, typer.Option(help="Only this folder of the repository.")] = None,
+    every: Annotated[
+        str | None, typer.Option(help="Sync it by itself, so often.", metavar="15m")
+    ] = None,
     readers: Readers = None,
     metadata: MetadataTexts = None,
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
-    """Register a folder as a source. Nothing is read before its first sync."""
-    settings = _folder_settings(path, readers, metadata)
-    body = {"kind": "filesystem", "name": name, "settings": settings}
+    """Register a folder or a git repository as a source. Nothing is read before its first sync."""
+    if not git and (branch is not None or folder is not None):
+        raise InvalidRequest("--branch and --folder are for a repository: give --git too")
+    settings: dict[str, Any] = {"branch": branch, "folder": folder, "sync_every": every}
+    settings = {key: value for key, value in settings.items() if value is not None}
+    if git and "://" in place:
+        settings |= {"url": place, **_governed(readers, metadata)}
+    else:
+        settings |= _folder_settings(Path(place), readers, metadata)
+    body = {"kind": "git" if git else "filesystem", "name": name, "settings": settings}
     connector = _call("POST", CONNECTORS, tenant, body)
     if as_json:
         show_json(connector)
@@ -141,18 +157,55 @@ def check(connector: ConnectorId, *, tenant: Tenant = None, as_json: AsJson = Fa
         raise typer.Exit(1)
 
 
-def sync(connector: ConnectorId, *, tenant: Tenant = None, as_json: AsJson = False) -> None:
+def sync(
+    connector: ConnectorId,
+    *,
+    confirm_deletions: Annotated[
+        bool,
+        typer.Option(
+            "--confirm-deletions",
+            help="Delete whatever the source does not list now, however much it is.",
+        ),
+    ] = False,
+    tenant: Tenant = None,
+    as_json: AsJson = False,
+) -> None:
     """Compare the source with what is known, and take in what changed."""
 
     async def run() -> dict[str, Any]:
         async with open_api(settings_for(tenant)) as api:
-            return await sync_and_wait(api, connector, progress=not as_json)
+            return await sync_and_wait(
+                api, connector, progress=not as_json, confirm_deletions=confirm_deletions
+            )
 
     report = asyncio.run(run())
     if as_json:
         show_json(report)
     else:
         show_report(report)
+
+
+def status(connector: ConnectorId, *, tenant: Tenant = None, as_json: AsJson = False) -> None:
+    """How its last sync went, how far its jobs are, and when it is due."""
+    told = _call("GET", path_of(CONNECTORS, connector, "status"), tenant)
+    if as_json:
+        show_json(told)
+        return
+    jobs = told["jobs"]
+    show(f"{told['state']}; last sync {told['last_sync_at'] or 'never'}", style="bold")
+    if told["next_sync_at"]:
+        show(f"Next sync: {told['next_sync_at']}")
+    show(f"Changes found: {jobs['listed']}{found_in_words(told['found'])}")
+    rate = "" if jobs["per_second"] is None else f", {jobs['per_second']:.1f} a second"
+    eta = "" if jobs["eta_s"] is None else f", {jobs['eta_s']:.0f} s to go"
+    show(f"Jobs: {jobs['done']} done, {jobs['failed']} failed, {jobs['pending']} to do{rate}{eta}")
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(told["documents"].items()))
+    show(f"Documents: {counts or 'none'}")
+    if told["last_sync_error"]:
+        show(told["last_sync_error"], style="yellow")
+    show_held_back(connector, told["held_back_deletions"])
+    for problem in told["problems"]:
+        show(f"  problem: {problem['uri']}: {problem['reason']}", style="yellow")
 
 
 def remove(connector: ConnectorId, *, tenant: Tenant = None, as_json: AsJson = False) -> None:
@@ -212,7 +265,12 @@ def _folder_settings(path: Path, readers: str | None, metadata: list[str] | None
         )
     if not path.is_dir():
         raise InvalidRequest(f"there is no folder {path}")
-    said: dict[str, Any] = {"root": str(path.resolve())}
+    return {"root": str(path.resolve()), **_governed(readers, metadata)}
+
+
+def _governed(readers: str | None, metadata: list[str] | None) -> dict[str, Any]:
+    """What holds where no access file speaks."""
+    said: dict[str, Any] = {}
     if readers is not None:
         said["readers"] = readers_of(readers)
     if metadata is not None:

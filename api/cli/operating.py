@@ -9,17 +9,23 @@ import typer
 from api.cli.client import open_api, path_of
 from api.cli.options import AsJson, Tenant, groups_of, settings_for, user_of
 from api.cli.output import show, show_json, show_table
-from api.cli.syncing import JOBS, wait_for
+from api.cli.syncing import JOBS, counted, wait_for
 from rag.errors import InvalidRequest
 
 KEYS = "/v1/admin/keys"
+
+Connector = Annotated[str | None, typer.Option(help="Only jobs of this connector.")]
+ErrorClass = Annotated[str | None, typer.Option(help="Only jobs that ended in such an error.")]
 
 
 def add_to(app: typer.Typer) -> None:
     jobs = typer.Typer(no_args_is_help=True, help="The job ledger.")
     jobs.command("list", epilog="Example: rag jobs list --state failed")(list_jobs)
     jobs.command("show", epilog="Example: rag jobs show 3f2a")(show_job)
-    jobs.command("retry", epilog="Example: rag jobs retry 3f2a")(retry_job)
+    jobs.command("failures", epilog="Example: rag jobs failures")(list_failures)
+    jobs.command("retry", epilog="Example: rag jobs retry --all --error-class SourceUnavailable")(
+        retry_job
+    )
     app.add_typer(jobs, name="jobs")
     keys = typer.Typer(no_args_is_help=True, help="API keys.")
     keys.command("create", epilog="Example: rag keys create portal --principal app:portal")(
@@ -36,21 +42,24 @@ def add_to(app: typer.Typer) -> None:
 def list_jobs(
     *,
     state: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
-    connector: Annotated[str | None, typer.Option(help="Only those of it.")] = None,
+    connector: Connector = None,
+    error_class: ErrorClass = None,
     limit: Annotated[int, typer.Option(min=1, max=500, help="How many, newest first.")] = 50,
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
-    """The newest jobs, with why they failed."""
+    """The newest jobs, with why each is where it is and for how long."""
     params: dict[str, str | int] = {"limit": limit}
     params |= {"state": state} if state else {}
     params |= {"connector": connector} if connector else {}
+    params |= {"error_class": error_class} if error_class else {}
     result = _call("GET", JOBS, tenant, params=params)
     if as_json:
         show_json(result)
         return
-    columns = ("id", "kind", "state", "attempts", "uri", "error")
-    show_table("Jobs", columns, ([job[name] for name in columns] for job in result["jobs"]))
+    columns = ("id", "kind", "state", "for", "uri", "why")
+    rows = ({**job, "for": _duration(job["age_s"])} for job in result["jobs"])
+    show_table("Jobs", columns, ([job[name] for name in columns] for job in rows))
 
 
 def show_job(
@@ -59,17 +68,51 @@ def show_job(
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
-    """One job, with why it failed."""
+    """One job: why it is where it is, since when, and who is before it."""
     _show(_call("GET", path_of(JOBS, job), tenant), as_json=as_json)
 
 
+def list_failures(
+    *, connector: Connector = None, tenant: Tenant = None, as_json: AsJson = False
+) -> None:
+    """What failed for good or gave up and still stands, by kind of error with an example each."""
+    params = {"connector": connector} if connector else {}
+    result = _call("GET", f"{JOBS}/failures", tenant, params=params)
+    if as_json:
+        show_json(result)
+        return
+    columns = ("jobs", "state", "error_class", "last", "example_uri", "example_error")
+    show_table(
+        "Failures", columns, ([group[name] for name in columns] for group in result["failures"])
+    )
+
+
 def retry_job(
-    job: Annotated[str, typer.Argument(help="The job's id.")],
+    job: Annotated[str | None, typer.Argument(help="The job's id.")] = None,
     *,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every job that failed for good or gave up.")
+    ] = False,
+    connector: Connector = None,
+    error_class: ErrorClass = None,
+    state: Annotated[str | None, typer.Option(help="With --all: only failed or dead ones.")] = None,
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
-    """Do a failed job again, and tell how it went."""
+    """Do a failed job again and tell how it went; or, with --all, queue all of a kind again."""
+    if (job is None) != every:
+        raise InvalidRequest("name one job, or say --all")
+    if job is None:
+        named = {"connector": connector, "error_class": error_class, "state": state}
+        body = {name: value for name, value in named.items() if value is not None}
+        retried = _call("POST", f"{JOBS}/retry", tenant, body=body)
+        if as_json:
+            show_json(retried)
+        else:
+            show(f"{counted(retried['retried'], 'job')} queued again.")
+        return
+    if connector or error_class or state:
+        raise InvalidRequest("a filter goes with --all")
 
     async def run() -> dict[str, Any]:
         async with open_api(settings_for(tenant)) as api:
@@ -155,8 +198,15 @@ def explain(
     for clause in explained["clauses"]:
         held = f" (holds {', '.join(clause['held'])})" if clause["held"] else " (holds none)"
         show(f"  one of {', '.join(clause['any_of'])}{held}")
+        for grant in clause["ended"]:
+            show(f"    {grant['id']} counted until {grant['until']}")
     if explained["denied"]:
         show(f"  denied: {', '.join(explained['denied'])}")
+    for path in explained["paths"].values():
+        show(f"  by {' > '.join(path)}")
+    for ended in explained["ended_memberships"]:
+        show(f"  {ended['member']} was in {ended['group']} until {ended['until']}")
+    show(f"  its source confirmed that at {explained['acl_as_of']}")
 
 
 def _call(
@@ -172,6 +222,13 @@ def _call(
             return await api.call(method, path, body=body, params=params)
 
     return asyncio.run(run())
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _show(result: Any, *, as_json: bool) -> None:

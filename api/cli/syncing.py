@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from api.cli.client import Api, path_of
@@ -11,6 +12,18 @@ from rag.errors import SourceUnavailable
 FIRST_POLL_S, LAST_POLL_S = 0.1, 1.0
 ENDED = {"done", "failed", "dead"}
 FAILURES_SHOWN = 20
+KINDS = MappingProxyType(
+    {
+        "new": "new",
+        "content_changed": "changed",
+        "metadata_changed": "described anew",
+        "access_changed": "for other readers",
+        "moved": "moved",
+        "deleted": "deleted",
+    }
+)
+"""The kinds of change that a sync finds, in words."""
+
 CONNECTORS, JOBS = "/v1/admin/connectors", "/v1/admin/jobs"
 
 Seen = TypeVar("Seen")
@@ -30,19 +43,23 @@ async def register_folder(api: Api, name: str, settings: dict[str, Any]) -> dict
     return await api.call("POST", CONNECTORS, body=body)
 
 
-async def sync_and_wait(api: Api, connector: str, *, progress: bool) -> dict[str, Any]:
+async def sync_and_wait(
+    api: Api, connector: str, *, progress: bool, confirm_deletions: bool = False
+) -> dict[str, Any]:
     """Sync and wait until every job of it has ended. Raises `SourceUnavailable`."""
     path = path_of(CONNECTORS, connector)
-    accepted = await api.call("POST", f"{path}/sync")
+    body = {"confirm_deletions": True} if confirm_deletions else None
+    accepted = await api.call("POST", f"{path}/sync", body=body)
     with progress_bar(shown=progress) as bar:
         task = bar.add_task("listing", total=None)
 
         async def settled() -> dict[str, Any] | None:
             status: dict[str, Any] = await api.call("GET", f"{path}/status")
             jobs = status["jobs"]
+            rate = jobs["per_second"]
             bar.update(
                 task,
-                description="ingesting",
+                description="ingesting" if rate is None else f"ingesting {rate:.1f}/s",
                 total=jobs["listed"],
                 completed=jobs["done"] + jobs["failed"],
             )
@@ -55,7 +72,9 @@ async def sync_and_wait(api: Api, connector: str, *, progress: bool) -> dict[str
     jobs = status["jobs"]
     return {
         "connector": connector,
-        **{name: jobs[name] for name in ("listed", "done", "failed")},
+        **{name: jobs[name] for name in ("listed", "done", "failed", "per_second")},
+        "found": status["found"],
+        "held_back_deletions": status["held_back_deletions"],
         "documents": status["documents"],
         "problems": status["problems"],
         "failures": await _failures(api, connector, jobs["failed"]),
@@ -117,16 +136,35 @@ def show_report(report: dict[str, Any]) -> None:
     counts = ", ".join(f"{count} {state}" for state, count in sorted(report["documents"].items()))
     if report["listed"]:
         changes = counted(report["listed"], "change")
-        show(f"{changes}: {report['done']} done, {report['failed']} failed.")
+        kinds = found_in_words(report["found"])
+        show(f"{changes}{kinds}: {report['done']} done, {report['failed']} failed.")
     else:
         show("Nothing changed.")
     show(f"Documents now: {counts or 'none'}.")
+    show_held_back(report["connector"], report["held_back_deletions"])
     for failure in report["failures"]:
         show(f"  failed: {failure['uri']}: {failure['reason']}", style="red")
     if (more := report["failed"] - len(report["failures"])) > 0:
         show(f"  … and {more} more: `rag jobs list --state failed`", style="red")
     for problem in report["problems"]:
         show(f"  problem: {problem['uri']}: {problem['reason']}", style="yellow")
+
+
+def found_in_words(found: dict[str, Any] | None) -> str:
+    """` (3 new, 1 moved)`; nothing where nothing was found."""
+    counts = {} if found is None else {kind: found[kind] for kind in KINDS if found[kind]}
+    words = ", ".join(f"{count} {KINDS[kind]}" for kind, count in counts.items())
+    return f" ({words})" if words else ""
+
+
+def show_held_back(connector: str, held_back: int) -> None:
+    if held_back:
+        documents = counted(held_back, "document")
+        show(
+            f"{documents} not listed any more: too many to delete unasked. If they are really gone: "
+            f"`rag connectors sync {connector} --confirm-deletions`",
+            style="yellow",
+        )
 
 
 def counted(number: int, noun: str) -> str:

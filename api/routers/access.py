@@ -1,17 +1,20 @@
 """Why somebody may or may not read a document."""
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Self
 
 from fastapi import APIRouter, Query
+from pydantic import Field
 
 from api.auth import Caller
 from api.deps import PlatformDep, requires
 from api.errors import PROBLEMS, problems
+from api.explaining import Clause, Explanation, explain
 from api.permissions import Permission
 from api.shapes import GroupText, Schema
-from rag.access import AccessList, Principal, PrincipalId, scope_of
+from rag.access import EVERYONE, Membership, Principal, PrincipalId
 from rag.errors import NotFound
-from rag.storage.records import DocumentState
+from rag.storage.admission import StoredAccess
 from rag.types import DocumentId
 
 router = APIRouter(prefix="/v1/admin/access", tags=["administration"], responses=PROBLEMS)
@@ -19,11 +22,37 @@ router = APIRouter(prefix="/v1/admin/access", tags=["administration"], responses
 UserText = Annotated[str, Query(pattern=r"^(user|app):[!-~]{1,249}$", examples=["user:1042"])]
 
 
+class EndedGrant(Schema):
+    id: str
+    until: datetime
+
+
 class ClauseOut(Schema):
     """One of the groups of principals of which a reader must hold at least one."""
 
     any_of: list[str]
     held: list[str]
+    ended: list[EndedGrant] = Field(description="What the user holds, and counts no more.")
+
+    @classmethod
+    def of(cls, clause: Clause) -> Self:
+        return cls(
+            any_of=list(clause.any_of),
+            held=list(clause.held),
+            ended=[EndedGrant(id=one, until=at) for one, at in clause.ended],
+        )
+
+
+class EndedMembership(Schema):
+    member: str
+    group: str
+    until: datetime
+
+    @classmethod
+    def of(cls, edge: Membership) -> Self:
+        if edge.until is None:
+            raise ValueError("this membership has no end")
+        return cls(member=edge.member, group=edge.group, until=edge.until)
 
 
 class ExplanationOut(Schema):
@@ -34,45 +63,52 @@ class ExplanationOut(Schema):
     clauses: list[ClauseOut]
     denied: list[str]
     """Those denied identities that the user holds."""
+    paths: dict[str, list[str]] = Field(
+        description="How the user holds what the access list names: from them, group by group."
+    )
+    ended_memberships: list[EndedMembership]
+    acl_as_of: datetime = Field(description="When the source last confirmed the access list.")
+    max_age_hours: float | None = Field(
+        description="After how long unconfirmed nobody reads it; null: never."
+    )
+
+    @classmethod
+    def of(
+        cls, explained: Explanation, stored: StoredAccess, *, document: DocumentId, user: str
+    ) -> Self:
+        age = stored.max_age
+        return cls(
+            document_id=document,
+            user=user,
+            readable=explained.readable,
+            reason=explained.reason,
+            clauses=[ClauseOut.of(clause) for clause in explained.clauses],
+            denied=list(explained.denied),
+            paths={one: list(path) for one, path in explained.paths.items()},
+            ended_memberships=[EndedMembership.of(edge) for edge in explained.ended],
+            acl_as_of=stored.confirmed_at,
+            max_age_hours=None if age is None else age.total_seconds() / 3_600,
+        )
 
 
 @router.get("/explain", responses=problems(404))
-async def explain(
+async def explain_access(
     caller: Annotated[Caller, requires(Permission.ADMIN)],
     platform: PlatformDep,
     user: UserText,
     document: Annotated[str, Query(max_length=64)],
     groups: Annotated[list[GroupText] | None, Query(max_length=1_000)] = None,
 ) -> ExplanationOut:
-    """What the ledger says about one person and one document. It shows no content."""
+    """What the ledger says about one person and one document. It shows no content.
+
+    `groups` are those that would come with the person's token; stored ones are added.
+    """
     tenant = caller.principal.tenant
-    stored = await platform.documents.find(tenant, DocumentId(document))
-    if stored is None:
+    found = await platform.documents.find(tenant, DocumentId(document))
+    if found is None:
         raise NotFound("there is no such document")
-    scope = scope_of(
-        Principal(tenant, PrincipalId(user), frozenset(map(PrincipalId, groups or ())))
-    )
-    is_alive = stored.state is DocumentState.ACTIVE
-    return ExplanationOut(
-        document_id=stored.ref.id,
-        user=user,
-        readable=is_alive and scope.admits(tenant, stored.access),
-        reason=_reason(stored.state, stored.access, scope.identities),
-        clauses=[
-            ClauseOut(any_of=sorted(clause), held=sorted(clause & scope.identities))
-            for clause in stored.access.clauses
-        ],
-        denied=sorted(stored.access.denied & scope.identities),
-    )
-
-
-def _reason(state: DocumentState, access: AccessList, identities: frozenset[PrincipalId]) -> str:
-    if state is not DocumentState.ACTIVE:
-        return f"the document is {state.value}: nobody reads it"
-    if not access.clauses or not all(access.clauses):
-        return "its access list names nobody"
-    if not access.denied.isdisjoint(identities):
-        return "its access list denies an identity of the user"
-    if any(clause.isdisjoint(identities) for clause in access.clauses):
-        return "the user holds none of the identities that a clause asks for"
-    return "the user holds an identity of every clause"
+    stored = await platform.documents.access_of(tenant, found.ref.id)
+    asker = Principal(tenant, PrincipalId(user), frozenset(map(PrincipalId, groups or ())))
+    edges = await platform.groups.edges_above(tenant, {asker.id, EVERYONE, *asker.groups})
+    explained = explain(asker, stored, found.state, edges=edges, moment=platform.documents.clock())
+    return ExplanationOut.of(explained, stored, document=found.ref.id, user=user)

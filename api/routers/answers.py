@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from api.auth import Caller
-from api.deps import MetricsDep, PlatformDep, TraceId, requires
+from api.deps import ClientDep, MetricsDep, PlatformDep, TraceId, requires, scope_for
 from api.errors import PROBLEMS, problem_of
 from api.filters import filters_of
 from api.metrics import Metrics
@@ -53,18 +53,20 @@ async def ask(
     platform: PlatformDep,
     metrics: MetricsDep,
     trace_id: TraceId,
+    *,
+    client: ClientDep,
 ) -> Response:
     """An answer from what the caller may read, each sentence cited and checked, or a refusal."""
-    filters = await filters_of(
-        request.filters, tenant=caller.principal.tenant, store=platform.passages
-    )
+    filters = await filters_of(request.filters, scope=scope_for(caller), store=platform.passages)
     if request.stream:
         events = platform.answerer.stream(
             request.question, caller.principal, quality=request.quality, filters=filters
         )
         return EventStream(_told(events, metrics=metrics, trace_id=trace_id))
-    outcome = await platform.answerer.ask(
-        request.question, caller.principal, quality=request.quality, filters=filters
+    outcome = await client.waits_for(
+        platform.answerer.ask(
+            request.question, caller.principal, quality=request.quality, filters=filters
+        )
     )
     metrics.asked(outcome_name(outcome))
     return JSONResponse(ask_response(outcome, trace_id=trace_id).model_dump(mode="json"))

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.auth import Caller
-from api.deps import MetricsDep, PlatformDep, TraceId, requires
+from api.deps import ClientDep, MetricsDep, PlatformDep, TraceId, requires
 from api.errors import PROBLEMS
 from api.metrics import Metrics
 from api.permissions import Permission
@@ -92,6 +92,8 @@ async def complete(
     platform: PlatformDep,
     metrics: MetricsDep,
     trace_id: TraceId,
+    *,
+    client: ClientDep,
 ) -> Response:
     """Answers the last message of the user; the citations are the message's `annotations`."""
     quality = MODELS.get(request.model)
@@ -101,7 +103,9 @@ async def complete(
     if request.stream:
         events = platform.answerer.stream(question, caller.principal, quality=quality)
         return EventStream(_chunks(events, request.model, metrics=metrics, trace_id=trace_id))
-    outcome = await platform.answerer.ask(question, caller.principal, quality=quality)
+    outcome = await client.waits_for(
+        platform.answerer.ask(question, caller.principal, quality=quality)
+    )
     metrics.asked(outcome_name(outcome))
     message = {"role": "assistant", "content": _text_of(outcome), **_extras(outcome)}
     body = _frame("chat.completion", request.model, trace_id) | {

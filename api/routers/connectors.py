@@ -1,122 +1,55 @@
 """Connectors: register, check, sync, watch."""
 
 from collections.abc import AsyncGenerator, Mapping
-from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import ConfigDict, Field
 
 from api.auth import Caller
 from api.deps import PlatformDep, requires
 from api.errors import PROBLEMS, problems
 from api.permissions import Permission
 from api.platform import Platform
+from api.policies import check_policy
 from api.removal import deletion_of
 from api.roots import check_root
-from api.shapes import JobAccepted, Schema, ShortText
+from api.routers.connector_shapes import (
+    CheckOut,
+    ConnectorChange,
+    ConnectorOut,
+    ConnectorRequest,
+    ConnectorsOut,
+    FoundOut,
+    ProgressOut,
+    RemovalOut,
+    SourceProblem,
+    StatusOut,
+    SyncRequest,
+)
+from api.shapes import JobAccepted
 from connectors.protocols import Connector, Problem
 from connectors.registry import build_connector
 from ingestion.jobs import sync_job
-from ingestion.kept import PUSH
+from ingestion.schedule import next_sync_of
+from ingestion.sync_settings import SyncSettings, without_sync_settings
+from ingestion.validation.policy import without_policy
 from rag.errors import ConfigurationError, Error, InvalidRequest, NotFound
-from rag.storage.records import DocumentState, Source, SourceState
+from rag.storage.records import PUSH, DocumentState, Source, SourceState
 from rag.types import SourceId
 
 PAGE = 500
-ALIVE = (DocumentState.ACTIVE, DocumentState.NEW, DocumentState.FAILED)
+ALIVE = (
+    DocumentState.ACTIVE,
+    DocumentState.NEW,
+    DocumentState.FAILED,
+    DocumentState.QUARANTINED,
+)
 SAMPLE = 20
 """How many listed resources prove that a source can be read."""
 
 router = APIRouter(prefix="/v1/admin/connectors", tags=["administration"], responses=PROBLEMS)
-
-Settings = Annotated[dict[str, Any], Field(max_length=50)]
-
-
-class ConnectorRequest(Schema):
-    kind: str = Field(max_length=64)
-    name: ShortText = Field(min_length=1)
-    settings: Settings
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "kind": "filesystem",
-                    "name": "Finance share",
-                    "settings": {"root": "/documents/finance"},
-                }
-            ]
-        }
-    )
-
-
-class ConnectorChange(Schema):
-    """What is left out stays as it is."""
-
-    name: ShortText | None = Field(default=None, min_length=1)
-    settings: Settings | None = None
-    state: Literal["enabled", "paused"] | None = None
-
-
-class ConnectorOut(Schema):
-    id: str
-    kind: str
-    name: str
-    settings: dict[str, Any]
-    state: SourceState
-    created_at: datetime
-    last_sync_at: datetime | None
-    last_sync_error: str | None
-
-    @classmethod
-    def of(cls, source: Source) -> Self:
-        return cls(
-            id=source.id,
-            kind=source.kind,
-            name=source.name,
-            settings=dict(source.settings),
-            state=source.state,
-            created_at=source.created_at,
-            last_sync_at=source.last_sync_at,
-            last_sync_error=source.last_sync_error,
-        )
-
-
-class ConnectorsOut(Schema):
-    connectors: list[ConnectorOut]
-
-
-class RemovalOut(Schema):
-    documents: int = Field(description="Documents whose deletion is queued.")
-
-
-class CheckOut(Schema):
-    ok: bool
-    detail: str
-    listed: int = Field(description="Resources seen; the check stops after the first few.")
-    problems: list[str]
-
-
-class SourceProblem(Schema):
-    uri: str
-    reason: str
-
-
-class ProgressOut(Schema):
-    listed: int
-    done: int
-    failed: int
-    pending: int
-
-
-class StatusOut(Schema):
-    state: SourceState | Literal["syncing"]
-    last_sync_at: datetime | None
-    last_sync_error: str | None
-    jobs: ProgressOut
-    documents: dict[str, int]
-    problems: list[SourceProblem]
 
 
 @router.get("")
@@ -172,6 +105,18 @@ async def change_connector(
     )
     if request.state is not None:
         await platform.sources.set_state(tenant, source.id, SourceState(request.state))
+    if "access_max_age_hours" in request.model_fields_set:
+        hours = request.access_max_age_hours
+        max_age = None if hours is None else timedelta(hours=hours)
+        await platform.sources.set_access_max_age(tenant, source.id, max_age)
+    if request.weight is not None or "max_running" in request.model_fields_set:
+        limited = "max_running" in request.model_fields_set
+        await platform.sources.set_share(
+            tenant,
+            source.id,
+            weight=request.weight or source.weight,
+            max_running=request.max_running if limited else source.max_running,
+        )
     return ConnectorOut.of(await platform.sources.get(tenant, source.id))
 
 
@@ -182,6 +127,7 @@ async def remove_connector(
     """Read nothing from the source any more, and delete every document that came from it."""
     source = await _source(platform, caller, connector_id)
     await platform.sources.set_state(source.tenant, source.id, SourceState.REMOVED)
+    await platform.groups.replace(source.tenant, source.id, [])
     documents, after = 0, None
     while page := await platform.documents.listed(
         source.tenant, source=source.id, states=ALIVE, limit=PAGE, after=after
@@ -198,33 +144,38 @@ async def test_connector(
 ) -> CheckOut:
     """Whether the source can be listed now. Nothing is ingested."""
     source = await _source(platform, caller, connector_id)
-    connector = _built(source.kind, source.settings, source.id)
-    changes, listed, told = connector.discover({}), 0, list[str]()
+    connector = _built(source.kind, source.settings, source.id, platform)
+    listing, listed, told = connector.listing(), 0, list[str]()
     try:
-        async for change in changes:
-            if isinstance(change, Problem):
-                told.append(f"{change.uri}: {change.reason}")
+        async for found in listing:
+            if isinstance(found, Problem):
+                told.append(f"{found.uri}: {found.reason}")
             listed += 1
             if listed >= SAMPLE:
                 break
     except Error as error:
         return CheckOut(ok=False, detail=str(error), listed=listed, problems=told)
     finally:
-        if isinstance(changes, AsyncGenerator):
-            await changes.aclose()
+        if isinstance(listing, AsyncGenerator):
+            await listing.aclose()
         await connector.aclose()
     return CheckOut(ok=True, detail="the source can be listed", listed=listed, problems=told)
 
 
 @router.post("/{connector_id}/sync", status_code=202, responses=problems(404))
 async def sync_connector(
-    connector_id: str, caller: Annotated[Caller, requires(Permission.ADMIN)], platform: PlatformDep
+    connector_id: str,
+    caller: Annotated[Caller, requires(Permission.ADMIN)],
+    platform: PlatformDep,
+    request: SyncRequest | None = None,
 ) -> JobAccepted:
     """Compare the source with what is known of it, and take in what changed."""
+    confirmed = request is not None and request.confirm_deletions
     source = await _source(platform, caller, connector_id)
     if source.kind == PUSH:
         raise InvalidRequest("apps push into this source: there is nothing to compare it with")
-    [job_id] = await platform.jobs.enqueue([sync_job(source.tenant, source.id)])
+    job = sync_job(source.tenant, source.id, confirm_deletions=confirmed, awaited=True)
+    [job_id] = await platform.jobs.enqueue([job])
     return JobAccepted(job_id=job_id)
 
 
@@ -240,12 +191,11 @@ async def connector_status(
         state="syncing" if progress.pending else source.state,
         last_sync_at=source.last_sync_at,
         last_sync_error=source.last_sync_error,
-        jobs=ProgressOut(
-            listed=progress.listed,
-            done=progress.done,
-            failed=progress.failed,
-            pending=progress.pending,
-        ),
+        next_sync_at=next_sync_of(source),
+        reconciled_at=source.reconciled_at,
+        found=None if source.tally is None else FoundOut(**asdict(source.tally)),
+        held_back_deletions=source.held_back,
+        jobs=ProgressOut.of(progress),
         documents=await platform.sources.document_counts(tenant, source.id),
         problems=[SourceProblem(uri=uri, reason=reason) for uri, reason in source.problems],
     )
@@ -257,7 +207,11 @@ async def _check(platform: Platform, kind: str, settings: Mapping[str, Any]) -> 
         data_dir=platform.settings.data_dir,
         allowed=platform.settings.ingestion.filesystem_roots,
     )
-    await _built(kind, settings, SourceId("new")).aclose()
+    try:
+        SyncSettings.of(settings)
+    except ConfigurationError as error:
+        raise InvalidRequest(str(error)) from error
+    await _built(kind, settings, SourceId("new"), platform).aclose()
 
 
 async def _source(platform: Platform, caller: Caller, connector: str) -> Source:
@@ -267,9 +221,17 @@ async def _source(platform: Platform, caller: Caller, connector: str) -> Source:
     return source
 
 
-def _built(kind: str, settings: Any, source: SourceId) -> Connector:
+def _built(
+    kind: str, settings: Mapping[str, Any], source: SourceId, platform: Platform
+) -> Connector:
     """Raises `InvalidRequest`: what stops a process at its start is the caller's mistake here."""
     try:
-        return build_connector(kind, settings, source=source)
+        check_policy(settings)
+        return build_connector(
+            kind,
+            without_sync_settings(without_policy(settings)),
+            source=source,
+            scratch=platform.settings.fetched_dir,
+        )
     except ConfigurationError as error:
         raise InvalidRequest(str(error)) from error

@@ -15,10 +15,12 @@ from api.platform import Platform
 from api.pushing import PUSH_BODY, pushed_document
 from api.removal import deletion_of
 from api.shapes import JobAccepted, Schema
-from ingestion.kept import PUSH, push_job
+from ingestion.kept import push_job
+from ingestion.validation.findings import is_masked
 from rag.access import Principal
 from rag.errors import NotFound
 from rag.storage.records import (
+    PUSH,
     DocumentState,
     ReadableDocument,
     fingerprint_of,
@@ -93,6 +95,8 @@ async def document_content(
     document = await platform.documents.readable(DocumentId(document_id), scope=scope_for(caller))
     if document.original is None:
         raise NotFound("there is no such document")
+    if is_masked(document.metadata):
+        raise NotFound("the original is withheld: parts of the document are masked")
     body = await platform.originals.read(document.original)
     return Response(body, headers=_content_headers(document))
 

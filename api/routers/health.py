@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from api.deps import PUBLIC, MetricsDep, PlatformDep
 from rag.access import TenantId
 from rag.errors import Error
+from rag.storage.depth import queue_depth
 
 PROBE_TIMEOUT_S = 5.0
 
@@ -62,6 +63,8 @@ async def _works(probe: Awaitable[object]) -> bool:
 async def metrics(platform: PlatformDep, metrics: MetricsDep) -> Response:
     """For Prometheus. No tenant, no person, no content."""
     metrics.jobs({state.value: count for state, count in (await platform.jobs.counts()).items()})
+    metrics.queue(await queue_depth(platform.database), platform.jobs.clock())
+    metrics.workers(await platform.workers.listed(), await platform.workers.total())
     return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter
 
 from api.auth import Caller
-from api.deps import MetricsDep, PlatformDep, TraceId, requires, scope_for
+from api.deps import ClientDep, MetricsDep, PlatformDep, TraceId, requires, scope_for
 from api.errors import PROBLEMS
 from api.filters import filters_of
 from api.permissions import Permission
@@ -22,19 +22,20 @@ async def search(
     platform: PlatformDep,
     metrics: MetricsDep,
     trace_id: TraceId,
+    *,
+    client: ClientDep,
 ) -> SearchResponse:
     """The best passages for a query, by meaning, by words, or by both."""
     scope = scope_for(caller)
-    filters = await filters_of(request.filters, tenant=scope.tenant, store=platform.passages)
-    retrieved = await platform.retriever.retrieve(
-        Query(
-            text=request.query,
-            scope=scope,
-            limit=request.limit,
-            mode=request.mode,
-            rerank=request.rerank,
-            filters=filters,
-        )
+    filters = await filters_of(request.filters, scope=scope, store=platform.passages)
+    query = Query(
+        text=request.query,
+        scope=scope,
+        limit=request.limit,
+        mode=request.mode,
+        rerank=request.rerank,
+        filters=filters,
     )
+    retrieved = await client.waits_for(platform.retriever.retrieve(query))
     metrics.retrieval(retrieved.timings_ms)
     return SearchResponse.of(retrieved, explain=request.explain, trace_id=trace_id)

@@ -6,13 +6,22 @@ slow. It answers one request after another until its standard input ends.
 
 import json
 import os
-import resource
 import sys
-from typing import BinaryIO
+from collections.abc import Callable
+from typing import BinaryIO, TypeVar
 
+from ingestion.parsers.confinement import confine
 from ingestion.parsers.model import Extracted, Limits, RawFile
-from ingestion.parsers.wire import LENGTH, packed_reply, read_request
+from ingestion.parsers.wire import (
+    LENGTH,
+    packed_end,
+    packed_member,
+    packed_reply,
+    read_request,
+)
 from rag.errors import LimitExceeded, ParseError, PermanentError
+
+Found = TypeVar("Found")
 
 OUT_OF_MEMORY = 86
 """The exit status of a child that met its memory limit and cannot be trusted with another file."""
@@ -21,27 +30,46 @@ OUT_OF_MEMORY = 86
 def main() -> None:
     settings = json.loads(sys.argv[1])
     limits = Limits(**settings["limits"])
-    memory = int(settings["memory_bytes"])
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    confine(memory_bytes=int(settings["memory_bytes"]))
     requests, replies = _take_pipes()
     _preload()
     replies.write(LENGTH.pack(0))  # ready
     replies.flush()
     try:
         while (file := read_request(requests)) is not None:
-            replies.write(packed_reply(_answer(file, limits)))
+            _reply(replies, _answer(file, limits))
             replies.flush()
     except MemoryError:  # what is left of this process cannot be trusted: say so by ending it
         os._exit(OUT_OF_MEMORY)
+
+
+def _reply(replies: BinaryIO, answer: Extracted | PermanentError) -> None:
+    """Write the answer, and the files inside the file as they are made."""
+    replies.write(packed_reply(answer))
+    if isinstance(answer, PermanentError):
+        return
+    members = iter(answer.members)
+    while True:
+        found = _caught(lambda: next(members, None))
+        if found is None:
+            replies.write(packed_end())
+            return
+        if isinstance(found, PermanentError):
+            replies.write(packed_reply(found))
+            return
+        replies.writelines(packed_member(found))
 
 
 def _answer(file: RawFile, limits: Limits) -> Extracted | PermanentError:
     """What the file says, or why not. `MemoryError` passes."""
     from ingestion.parsers.formats import extract  # noqa: PLC0415 - loaded by then
 
+    return _caught(lambda: extract(file, limits))
+
+
+def _caught(made: Callable[[], Found]) -> Found | PermanentError:
     try:
-        return extract(file, limits)
+        return made()
     except PermanentError as error:
         return error
     except MemoryError:

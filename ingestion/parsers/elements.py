@@ -130,8 +130,10 @@ def _cell_of(cell: Any) -> Cell:
     for line_break in cell.iter("br"):
         line_break.tail = " " + (line_break.tail or "")
     text = unmarked("".join(cell.itertext())).replace("\n", " ")
-    return Cell(text, _span(cell.get("rowspan")), _span(cell.get("colspan")))
+    rows, columns = cell.get("rowspan"), cell.get("colspan")
+    return Cell(text, _span(rows, most=65_534), _span(columns, most=1_000))
 
 
-def _span(value: str | None) -> int:
-    return min(int(value), 10_000) if value and value.isdecimal() and int(value) > 0 else 1
+def _span(value: str | None, *, most: int) -> int:
+    """As browsers read it: HTML Standard, 4.9.11."""
+    return min(int(value), most) if value and value.isdecimal() and int(value) > 0 else 1

@@ -1,6 +1,5 @@
 """Which parser reads what, and the checks that every file passes before and after."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -8,17 +7,25 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from ingestion.parsers.archives import check_archive
+from ingestion.parsers.containers import parse_archive
 from ingestion.parsers.hidden import visible
 from ingestion.parsers.language import language_of
+from ingestion.parsers.legacy_office import parse_doc, parse_ppt
+from ingestion.parsers.long_tables import parse_long_csv, parse_long_records
 from ingestion.parsers.mail import parse_mail
 from ingestion.parsers.model import Extracted, Limits, RawFile, check_size
+from ingestion.parsers.notebook import parse_notebook
 from ingestion.parsers.ocr import parse_image
 from ingestion.parsers.office import parse_docx, parse_pptx
+from ingestion.parsers.outlook import parse_outlook
 from ingestion.parsers.pdf import parse_pdf
+from ingestion.parsers.readers import extension_of
 from ingestion.parsers.sheets import parse_csv, parse_workbook
+from ingestion.parsers.structured import parse_json, parse_records, parse_xml
 from ingestion.parsers.text import parse_text
 from ingestion.parsers.web import parse_html, parse_markdown, parse_with_pandoc
 from rag.errors import EmptyText, EncryptedFile, UnsupportedMediaType
+from rag.storage.records import storable
 from rag.types import Block, Code, Prose, Section, Table
 
 Parse = Callable[[RawFile, Limits], Extracted]
@@ -33,7 +40,10 @@ class Format:
     """`text`, `zip`, `ole`, `pdf`, `png`, `jpeg`, `tiff` or `rtf`: what `container_of` must say."""
     parse: Parse
     part: str = ""
-    """For archives: an entry, or the beginning of one, that only this format has."""
+    """For archives: an entry, or the beginning of one, that only this format has. For OLE files: a
+    stream."""
+    in_parts: Parse | None = None
+    """What reads a file that is too long for one document, from its `path`."""
 
 
 _OOXML = "application/vnd.openxmlformats-officedocument."
@@ -43,20 +53,21 @@ def _pandoc(format_name: str) -> Parse:
     return partial(parse_with_pandoc, format_name=format_name)
 
 
-def _extract_inner(file: RawFile, limits: Limits) -> Extracted:
-    return extract(file, limits)
-
-
 _TEXT = Format("plain text", "text", parse_text)
 _MARKDOWN = Format("Markdown", "text", parse_markdown)
 _HTML = Format("HTML", "text", parse_html)
-_CSV = Format("CSV", "text", parse_csv)
-_MAIL = Format("e-mail", "text", partial(parse_mail, extract=_extract_inner))
+_CSV = Format("CSV", "text", parse_csv, in_parts=parse_long_csv)
+_JSON = Format("JSON", "text", parse_json)
+_RECORDS = Format("JSON lines", "text", parse_records, in_parts=parse_long_records)
+_MAIL = Format("e-mail", "text", parse_mail)
 _DOCX = Format("Word document", "zip", parse_docx, "word/")
 _PPTX = Format("PowerPoint presentation", "zip", parse_pptx, "ppt/")
 _XLSX = Format("Excel workbook", "zip", parse_workbook, "xl/")
 _ODS = Format("OpenDocument spreadsheet", "zip", parse_workbook, "content.xml")
 _XLS = Format("Excel 97 workbook", "ole", parse_workbook)
+_DOC = Format("Word 97 document", "ole", parse_doc, "WordDocument")
+_PPT = Format("PowerPoint 97 presentation", "ole", parse_ppt, "PowerPoint Document")
+_MSG = Format("Outlook message", "ole", parse_outlook, "__properties_version1.0")
 _PDF = Format("PDF", "pdf", parse_pdf)
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
@@ -65,9 +76,12 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         ".md": _MARKDOWN, ".markdown": _MARKDOWN,
         ".html": _HTML, ".htm": _HTML, ".xhtml": _HTML,
         ".csv": _CSV, ".tsv": _CSV,
-        ".eml": _MAIL,
-        ".docx": _DOCX, ".docm": _DOCX,
-        ".pptx": _PPTX, ".pptm": _PPTX,
+        ".json": _JSON, ".jsonl": _RECORDS, ".ndjson": _RECORDS,
+        ".xml": Format("XML", "text", parse_xml),
+        ".ipynb": Format("Jupyter notebook", "text", parse_notebook),
+        ".eml": _MAIL, ".msg": _MSG,
+        ".docx": _DOCX, ".docm": _DOCX, ".doc": _DOC,
+        ".pptx": _PPTX, ".pptm": _PPTX, ".ppt": _PPT,
         ".xlsx": _XLSX, ".xlsm": _XLSX,
         ".ods": _ODS,
         ".xls": _XLS,
@@ -82,38 +96,10 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         ".jpeg": Format("JPEG picture", "jpeg", parse_image),
         ".tif": Format("TIFF picture", "tiff", parse_image),
         ".tiff": Format("TIFF picture", "tiff", parse_image),
+        ".zip": Format("zip archive", "zip", parse_archive),
     }
 )  # fmt: skip
 """By extension."""
-
-_BY_MEDIA_TYPE: Mapping[str, str] = MappingProxyType(
-    {
-        "text/plain": ".txt",
-        "text/markdown": ".md",
-        "text/x-markdown": ".md",
-        "text/html": ".html",
-        "application/xhtml+xml": ".html",
-        "text/csv": ".csv",
-        "application/csv": ".csv",
-        "text/tab-separated-values": ".tsv",
-        "message/rfc822": ".eml",
-        f"{_OOXML}wordprocessingml.document": ".docx",
-        f"{_OOXML}presentationml.presentation": ".pptx",
-        f"{_OOXML}spreadsheetml.sheet": ".xlsx",
-        "application/vnd.ms-excel": ".xls",
-        "application/vnd.oasis.opendocument.text": ".odt",
-        "application/vnd.oasis.opendocument.spreadsheet": ".ods",
-        "application/epub+zip": ".epub",
-        "application/rtf": ".rtf",
-        "text/rtf": ".rtf",
-        "text/x-rst": ".rst",
-        "text/org": ".org",
-        "application/pdf": ".pdf",
-        "image/png": ".png",
-        "image/jpeg": ".jpg",
-        "image/tiff": ".tif",
-    }
-)
 
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"PK\x03\x04", "zip"),
@@ -144,10 +130,16 @@ def extract(file: RawFile, limits: Limits) -> Extracted:
     is one of them (`EmptyText`), never an empty document.
     """
     form = format_of(file)
-    if not file.body:
+    parse = form.parse
+    if file.path is not None:
+        if form.in_parts is not None and file.path.stat().st_size > limits.max_part_bytes:
+            parse = form.in_parts
+        else:
+            file = replace(file, body=file.path.read_bytes(), path=None)
+    if not file.body and file.path is None:
         raise EmptyText("the file is empty")
     _check_container(file, form, limits)
-    extracted = _seen(form.parse(file, limits))
+    extracted = _seen(parse(file, limits))
     check_size(extracted.sections, limits)
     if not any(map(_has_text, extracted.sections)):
         raise EmptyText(f"no text was found in the {form.name}")
@@ -160,15 +152,20 @@ def extract(file: RawFile, limits: Limits) -> Extracted:
 
 def format_of(file: RawFile) -> Format:
     """By extension, then by media type. Raises `UnsupportedMediaType` naming both."""
-    extension = PurePosixPath(file.name).suffix.lower()
-    media_type = file.media_type.partition(";")[0].strip().lower()
-    found = FORMATS.get(extension)
-    if found is None and media_type in _BY_MEDIA_TYPE and not _is_foreign(extension):
-        found = FORMATS[_BY_MEDIA_TYPE[media_type]]
-    if found is None:
-        shown = " ".join(filter(None, (extension, f"({media_type})" if media_type else "")))
+    extension = extension_of(file.name, file.media_type)
+    if extension is None:
+        own = PurePosixPath(file.name).suffix.lower()
+        media_type = file.media_type.partition(";")[0].strip().lower()
+        shown = " ".join(filter(None, (own, f"({media_type})" if media_type else "")))
         raise UnsupportedMediaType(f"no parser reads {shown or 'a file without extension or type'}")
-    return found
+    return FORMATS[extension]
+
+
+def _beginning_of(file: RawFile) -> bytes:
+    if file.path is None:
+        return file.body
+    with file.path.open("rb") as stream:
+        return stream.read(1024)
 
 
 def container_of(body: bytes) -> str:
@@ -181,13 +178,8 @@ def container_of(body: bytes) -> str:
     return "text"
 
 
-def _is_foreign(extension: str) -> bool:
-    """Whether the extension is a format's own rather than the end of a name such as `v1.2`."""
-    return re.fullmatch(r"\.(?:docb?|ppt|dot|msg|zip|exe|gif|bmp|mp[34]|wav|json|xml)", extension) is not None  # fmt: skip
-
-
 def _check_container(file: RawFile, form: Format, limits: Limits) -> None:
-    container = container_of(file.body)
+    container = container_of(_beginning_of(file))
     if container == "ole" and form.container == "zip":
         if _ENCRYPTED_OLE in file.body:
             raise EncryptedFile(f"the {form.name} is protected by a password")
@@ -196,7 +188,9 @@ def _check_container(file: RawFile, form: Format, limits: Limits) -> None:
         )
     if container != form.container and not (form is _XLS and container == "zip"):
         raise UnsupportedMediaType(f"the name says {form.name}, the bytes are {container}")
-    if container == "zip":
+    if container == "ole" and form.part.encode("utf-16-le") not in file.body:
+        raise UnsupportedMediaType(f"the name says {form.name}, the bytes are another OLE file")
+    if container == "zip" and form.parse is not parse_archive:
         names = check_archive(file.body, limits)
         part = _XLSX.part if form is _XLS else form.part
         if not any(name.startswith(part) for name in names):
@@ -209,7 +203,7 @@ def _seen(extracted: Extracted) -> Extracted:
 
     def seen(text: str) -> str:
         nonlocal stripped, smuggled
-        result = visible(text)
+        result = visible(storable(text))
         stripped += result.stripped
         smuggled |= result.smuggled
         return result.text

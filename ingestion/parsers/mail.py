@@ -1,38 +1,37 @@
-"""E-mail, by the standard library: headers, the body that reads best, attachments as sections."""
+"""E-mail, by the standard library: headers, the body that reads best, attachments as members."""
 
 import email
 import email.policy
+import mimetypes
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from email.header import decode_header
 from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
 from typing import cast
 
+from connectors.containers import Room
+from ingestion.parsers.containers import unique_paths
 from ingestion.parsers.decoding import decoded
-from ingestion.parsers.model import Extracted, Limits, RawFile
+from ingestion.parsers.model import Extracted, Limits, Member, RawFile
 from ingestion.parsers.outline import Outline
 from ingestion.parsers.text import add_text
 from ingestion.parsers.web import read_html
-from rag.errors import ParseError, PermanentError
+from rag.errors import ParseError
 from rag.types import MetadataValue, Section
-
-ExtractFile = Callable[[RawFile, Limits], Extracted]
-"""How an attachment is read: the dispatch over all formats."""
 
 _HEADERS = (("From", "mail_from"), ("To", "mail_to"), ("Cc", "mail_cc"), ("Message-ID", "mail_message_id"),
             ("In-Reply-To", "mail_in_reply_to"))  # fmt: skip
 _SHOWN = ("From", "To", "Cc", "Date", "Subject")
+_NOT_DOCUMENTS = frozenset({"application/pgp-signature", "text/calendar"})
 _PICTURE_WORTH_READING = 20_000
 """Bytes. Smaller pictures in mails are logos and smileys."""
 
 
-def parse_mail(file: RawFile, limits: Limits, *, extract: ExtractFile) -> Extracted:
-    """The message's headers as a first paragraph, its body, then what is attached.
-
-    An attachment that cannot be read is a warning, not a failure.
-    """
+def parse_mail(file: RawFile, limits: Limits) -> Extracted:
+    """The message's headers and the names of what is attached as a first paragraph, then its body.
+    What is attached becomes documents of its own."""
     message = email.message_from_bytes(_unwrapped(file.body), policy=email.policy.default)
     if not any(message.get(name) for name, _ in (*_HEADERS, ("Subject", ""), ("Date", ""))):
         raise ParseError("it is not an e-mail: it has no headers")
@@ -45,19 +44,37 @@ def parse_mail(file: RawFile, limits: Limits, *, extract: ExtractFile) -> Extrac
         metadata["mail_subject"] = title
     if date := _date(message):
         metadata["date"] = date
-    warnings: list[str] = []
-    outline = Outline()
+    attached = [member for part in _attachments(message) if (member := _member_of(part))]
+    members, warnings = members_within(file.room, attached)
     shown = [f"{name}: {value}" for name in _SHOWN if (value := _header(message, name))]
+    if members:
+        shown.append(f"Attachments: {', '.join(member.path for member in members)}")
+    outline = Outline()
     outline.prose("\n".join(shown))
-    sections = [*outline.finished(), *_body_of(message, limits, warnings)]
-    for number, part in enumerate(_attachments(message)):
-        if number == limits.max_attachments:
-            warnings.append(f"attachments after the first {number} were not read")
-            break
-        sections += _attachment(part, limits, extract, warnings)
+    sections = (*outline.finished(), *_body_of(message, limits, warnings))
     return Extracted(
-        title=title, sections=tuple(sections), metadata=metadata, warnings=tuple(warnings)
+        title=title,
+        sections=sections,
+        metadata=metadata,
+        warnings=tuple(warnings),
+        members=members,
     )
+
+
+def members_within(room: Room, attached: Sequence[Member]) -> tuple[tuple[Member, ...], list[str]]:
+    """Those of `attached` that there is room for, each under a name of its own, and a warning
+    where some are left out."""
+    left = room.bytes
+    taken: list[Member] = []
+    for member in attached:
+        if room.levels > 0 and len(taken) < room.files and len(member.body) <= left:
+            left -= len(member.body)
+            taken.append(member)
+    names = unique_paths(member.path for member in taken)
+    members = tuple(replace(member, path=name) for member, name in zip(taken, names, strict=True))
+    out = len(attached) - len(taken)
+    reason = "it is nested too deep" if room.levels < 1 else "there is no room for more"
+    return members, [f"attachments left out, because {reason}: {out}"] if out else []
 
 
 def _unwrapped(body: bytes) -> bytes:
@@ -109,35 +126,25 @@ def _attachments(message: EmailMessage) -> Iterator[EmailMessage]:
         return  # a multipart that is none; the body was read
 
 
-def _attachment(
-    part: EmailMessage, limits: Limits, extract: ExtractFile, warnings: list[str]
-) -> list[Section]:
+def _member_of(part: EmailMessage) -> Member | None:
+    """The attachment as a file, or None where nobody would look for it: logos, signatures."""
     media_type = part.get_content_type()
     name = _clean(part.get_filename() or "") or (
-        "message.eml" if media_type == "message/rfc822" else ""
+        "message.eml" if media_type == "message/rfc822" else f"unnamed{_extension_of(media_type)}"
     )
     body = _bytes_of(part)
+    return attachment_of(name, media_type, body)
+
+
+def attachment_of(name: str, media_type: str, body: bytes) -> Member | None:
     small_picture = media_type.startswith("image/") and len(body) < _PICTURE_WORTH_READING
-    if not body or small_picture or media_type in {"application/pgp-signature", "text/calendar"}:
-        return []
-    shown = name or media_type
-    if limits.max_attachment_depth < 1:
-        warnings.append(f"attachment {shown!r} is nested too deep to be read")
-        return []
-    inner = replace(limits, max_attachment_depth=limits.max_attachment_depth - 1)
-    try:
-        extracted = extract(RawFile(name=name, media_type=media_type, body=body), inner)
-    except PermanentError as error:
-        warnings.append(f"attachment {shown!r} was not read: {error}")
-        return []
-    warnings += [f"attachment {shown!r}: {warning}" for warning in extracted.warnings]
-    path = (f"Attachment: {shown}",)
-    if extracted.title and extracted.title != shown:
-        path = (*path, extracted.title)
-    return [
-        replace(section, heading_path=(*path, *section.heading_path))
-        for section in extracted.sections
-    ]
+    if not body or small_picture or media_type in _NOT_DOCUMENTS:
+        return None
+    return Member(path=name.replace("/", "_")[:200], media_type=media_type, body=body)
+
+
+def _extension_of(media_type: str) -> str:
+    return mimetypes.guess_extension(media_type) or ""
 
 
 def _bytes_of(part: EmailMessage) -> bytes:

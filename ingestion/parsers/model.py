@@ -1,8 +1,10 @@
 """What every parser takes and gives, inside the parsing child and out of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from connectors.containers import Room
 from rag.errors import LimitExceeded
 from rag.types import Metadata, Section, Table, no_metadata
 
@@ -20,8 +22,13 @@ class Limits:
     max_characters: int = 20_000_000
     max_unpacked_bytes: int = 200 * MEBIBYTE
     max_pixels: int = 80_000_000
-    max_attachment_depth: int = 3
-    max_attachments: int = 100
+    max_depth: int = 200
+    """Levels of headings, objects or elements that a file may nest."""
+    max_member_bytes: int = 100 * MEBIBYTE
+    """One file inside another."""
+    max_columns: int = 16_384
+    max_part_bytes: int = 2 * MEBIBYTE
+    """A table or a file of records that is longer than this is read in parts of about this size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +39,21 @@ class RawFile:
     """The file's name with its extension, for telling formats apart. May be empty."""
     media_type: str
     body: bytes
+    """Empty where `path` is set."""
+    path: Path | None = None
+    """Where the bytes lie, for a format that can be read piece by piece."""
+    room: Room = field(default_factory=Room)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A file inside a file."""
+
+    path: str
+    media_type: str
+    body: bytes
+    is_part: bool = False
+    """Whether it is a piece of the same document, and so goes by its title."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +65,8 @@ class Extracted:
     """The document's own title; empty where it has none."""
     metadata: Metadata = field(default_factory=no_metadata)
     warnings: tuple[str, ...] = ()
+    members: Iterable[Member] = ()
+    """The files inside it, made one by one as they are taken: all of them may not fit in memory."""
 
 
 def check_size(sections: Sequence[Section], limits: Limits) -> None:
@@ -56,6 +80,11 @@ def check_size(sections: Sequence[Section], limits: Limits) -> None:
     )
     if cells > limits.max_cells:
         raise LimitExceeded(f"{cells} table cells are more than {limits.max_cells}")
+    widest = max(
+        (len(block.header) for one in sections if isinstance(block := one.block, Table)), default=0
+    )
+    if widest > limits.max_columns:
+        raise LimitExceeded(f"a table of {widest} columns is wider than {limits.max_columns}")
     characters = sum(
         len(section.block.text) for section in sections if not isinstance(section.block, Table)
     )

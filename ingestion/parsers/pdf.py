@@ -16,7 +16,7 @@ import pypdfium2.raw as pdfium
 from ingestion.parsers.archives import is_junk_title
 from ingestion.parsers.dates import iso_date
 from ingestion.parsers.model import Extracted, Limits, RawFile
-from ingestion.parsers.ocr import read_image
+from ingestion.parsers.ocr import Recognised, confidence_of, read_image
 from ingestion.parsers.outline import Outline, titled
 from ingestion.parsers.pdf_layout import Line, PageContent, add_pages
 from ingestion.parsers.pdf_tables import PdfTables
@@ -53,8 +53,13 @@ def parse_pdf(file: RawFile, limits: Limits) -> Extracted:
         with PdfTables(file.body, limits) as tables:
             add_pages(outline, _without_furniture(pages), tables)
             warnings = list(tables.warnings)
-        warnings += _add_scans(outline, document, scans, limits)
+        recognised = _add_scans(outline, document, scans, limits)
+        if scans:
+            warnings.append(f"read by text recognition: {len(scans)} pages")
+        confidence, unsure = confidence_of(recognised)
+        warnings += unsure
         metadata, stated = _properties(document)
+        metadata |= confidence
     sections = tuple(sorted(outline.finished(), key=lambda section: section.page or 0))
     title = stated
     if pages:  # what stands first on a scan is a letterhead, not a title
@@ -171,8 +176,11 @@ def _without_furniture(pages: Sequence[PageContent]) -> list[PageContent]:
     ]
 
 
-def _add_scans(outline: Outline, document: Any, scans: Sequence[int], limits: Limits) -> list[str]:
+def _add_scans(
+    outline: Outline, document: Any, scans: Sequence[int], limits: Limits
+) -> list[Recognised]:
     """Read the scanned pages and add their text."""
+    pages: list[Recognised] = []
     if len(scans) > limits.max_ocr_pages:
         raise LimitExceeded(f"{len(scans)} scanned pages are more than {limits.max_ocr_pages}")
     for number in scans:
@@ -181,8 +189,9 @@ def _add_scans(outline: Outline, document: Any, scans: Sequence[int], limits: Li
             scale = _OCR_DPI / 72
             scale = min(scale, (limits.max_pixels / max(1.0, width * height)) ** 0.5)
             image = page.render(scale=scale, grayscale=True).to_pil()
-        add_text(outline, read_image(image), page=number)
-    return [f"read by text recognition: {len(scans)} pages"] if scans else []
+        pages.append(read_image(image))
+        add_text(outline, pages[-1].text, page=number)
+    return pages
 
 
 def _properties(document: Any) -> tuple[dict[str, MetadataValue], str]:

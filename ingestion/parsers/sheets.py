@@ -19,24 +19,24 @@ from rag.types import Section
 
 _DELIMITERS = ",;\t|"
 _METADATA = MappingProxyType({"document_type": "spreadsheet"})
-_FIELD_CHARACTERS = 10_000_000
+FIELD_CHARACTERS = 10_000_000
 _MAX_CAPTION = 200
 _GENERIC_SHEET = re.compile(r"(?:Sheet|Tabelle|Feuil|Hoja|Table)\s?\d*", re.IGNORECASE)
 
 
 def parse_csv(file: RawFile, limits: Limits) -> Extracted:
     text, encoding = decoded(file.body)
-    csv.field_size_limit(_FIELD_CHARACTERS)
-    first_line = text.lstrip().split("\n", 1)[0]
-    if match := re.fullmatch(r"sep=(.)\s*", first_line):  # what Excel writes and reads
-        delimiter, text = match[1], text.lstrip().partition("\n")[2]
-    else:
-        delimiter = _delimiter_of(text, file.name)
+    csv.field_size_limit(FIELD_CHARACTERS)
+    delimiter, skipped = dialect_of(text, file.name)
+    for _ in range(skipped):
+        text = text.partition("\n")[2]
     try:
         rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except csv.Error as error:
         raise ParseError(f"it is not a table of separated values: {error}") from error
-    _check_cells(len(rows), max(map(len, rows), default=0), limits)
+    width = max(map(len, rows), default=0)
+    check_columns(width, limits)
+    _check_cells(len(rows), width, limits)
     outline = Outline()
     add_grid(outline, rows)
     warnings = () if encoding.startswith("utf-8") else (f"read as {encoding}",)
@@ -187,6 +187,20 @@ def _text_of(value: object) -> str:
             return str(value)
         case _:
             return " ".join(str(value).split())
+
+
+def dialect_of(text: str, name: str) -> tuple[str, int]:
+    """The delimiter, and how many lines at the top only name it."""
+    above = len(text) - len(text.lstrip("\ufeff \r\n"))
+    first_line = text[above:].split("\n", 1)[0]
+    if match := re.fullmatch(r"sep=(.)\s*", first_line):  # what Excel writes and reads
+        return match[1], text[:above].count("\n") + 1
+    return _delimiter_of(text, name), 0
+
+
+def check_columns(width: int, limits: Limits) -> None:
+    if width > limits.max_columns:
+        raise LimitExceeded(f"{width} columns are more than {limits.max_columns}")
 
 
 def _delimiter_of(text: str, name: str) -> str:

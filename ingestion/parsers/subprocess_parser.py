@@ -3,27 +3,39 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 import ingestion
+from connectors.containers import Room
 from connectors.protocols import Resource
+from ingestion.members import MEMBER_MARK
 from ingestion.parsers.child import OUT_OF_MEMORY
 from ingestion.parsers.model import MEBIBYTE, Extracted, Limits, RawFile
-from ingestion.parsers.wire import LENGTH, MAX_REPLY_BYTES, packed_request, read_reply
-from ingestion.protocols import ParsedDocument
-from rag.errors import ConfigurationError, LimitExceeded, ParseError
+from ingestion.parsers.readers import parser_name
+from ingestion.parsers.scratch import empty, scratch_folder
+from ingestion.parsers.wire import (
+    LENGTH,
+    MAX_REPLY_BYTES,
+    packed_request,
+    read_member_head,
+    read_reply,
+)
+from ingestion.protocols import ChildResource, ParsedDocument
+from rag.errors import ConfigurationError, LimitExceeded, ParseError, PermanentError
+from rag.storage.originals import Originals
+from rag.storage.records import Digest
 
-PARSER_VERSION = "1"
-"""Raised whenever the same bytes would be read differently: every document is then read anew."""
-_LIBRARIES = ("unstructured", "pypdfium2", "pdfplumber", "python-calamine")
+Keep = Callable[[bytes], Awaitable[Digest]]
+"""Stores bytes where originals are kept."""
+
 _PASSED_ON = (
     "PATH",
     "LANG",
@@ -34,6 +46,8 @@ _PASSED_ON = (
     "LD_LIBRARY_PATH",
 )
 """The only variables of our environment that a child sees: nothing in them is a secret."""
+_HANDED_OVER_BYTES = MEBIBYTE
+"""A larger body is written to a file for the child: a pipe would hold it in memory once more."""
 _START_S = 120.0
 _DOCUMENTS_A_CHILD = 2_000
 """After so many a child is replaced: what libraries leak stays bounded, as its memory is anyway.
@@ -48,19 +62,25 @@ async def open_parser(
     deadline_s: float = 120.0,
     max_pages: int = 2000,
     limits: Limits | None = None,
+    room: Room | None = None,
+    keep: Keep | None = None,
 ) -> AsyncGenerator["SubprocessParser"]:
     """A parser with at most `workers` children, started when they are first needed.
 
     `memory_bytes` is each child's address space, `deadline_s` what one file may take. `limits`
-    replaces the ordinary limits, `max_pages` included.
+    replaces the ordinary limits, `max_pages` included; `room` is what may come out of one
+    container. `keep` stores the files found inside others (`Originals.store`); without it they
+    are forgotten with the parser.
     """
-    with tempfile.TemporaryDirectory(prefix="parser-") as folder:
+    with scratch_folder() as folder:
         parser = SubprocessParser(
             limits=limits or Limits(max_pages=max_pages),
             memory_bytes=memory_bytes,
             deadline_s=deadline_s,
-            folder=Path(folder),
+            folder=folder,
             workers=workers,
+            room=room or Room(),
+            keep=keep or Originals(folder / "kept").store,
         )
         try:
             yield parser
@@ -72,36 +92,49 @@ class SubprocessParser:
     """Implements `ingestion.protocols.Parser`. Made by `open_parser`."""
 
     def __init__(
-        self, *, limits: Limits, memory_bytes: int, deadline_s: float, folder: Path, workers: int
+        self,
+        *,
+        limits: Limits,
+        memory_bytes: int,
+        deadline_s: float,
+        folder: Path,
+        workers: int,
+        room: Room,
+        keep: Keep,
     ) -> None:
+        self._max_member_bytes = limits.max_member_bytes
+        self._room = room
+        self._keep = keep
         self._deadline_s = deadline_s
         self._settings = json.dumps({"limits": asdict(limits), "memory_bytes": memory_bytes})
         self._folder = folder
         self._places = asyncio.Semaphore(workers)
         self._idle: list[_Child] = []
         self._all: set[_Child] = set()
-        libraries = " ".join(f"{name}-{version(name)}" for name in _LIBRARIES)
-        self._name = f"parsers-{PARSER_VERSION} {libraries}"
 
-    @property
-    def name(self) -> str:
-        return self._name
+    def name_for(self, resource: Resource) -> str:
+        return parser_name(_name_of(resource.uri), resource.media_type)
 
     async def parse(self, resource: Resource) -> ParsedDocument:
         file = RawFile(
-            name=_name_of(resource.uri), media_type=resource.media_type, body=resource.body
+            name=_name_of(resource.uri),
+            media_type=resource.media_type,
+            body=resource.body,
+            room=self._room if resource.container is None else resource.container.room,
         )
         async with self._places:
             try:
-                extracted = await self._extract(file)
+                extracted, children = await self._extract(file)
             except _DiedInUse:  # perhaps of an earlier file: only a fresh child's death counts
-                extracted = await self._extract(file, fresh=True)
+                extracted, children = await self._extract(file, fresh=True)
         return ParsedDocument(
             title=extracted.title or resource.title,
             sections=extracted.sections,
-            parser=self._name,
+            parser=self.name_for(resource),
             metadata=extracted.metadata,
             warnings=extracted.warnings,
+            children=children,
+            room=file.room,
         )
 
     async def aclose(self) -> None:
@@ -113,13 +146,18 @@ class SubprocessParser:
         """Whether the process `pid` is one of its children."""
         return any(child.process.pid == pid for child in self._all)
 
-    async def _extract(self, file: RawFile, *, fresh: bool = False) -> Extracted:
+    async def _extract(
+        self, file: RawFile, *, fresh: bool = False
+    ) -> tuple[Extracted, tuple[ChildResource, ...]]:
         child = await (self._start() if fresh else self._take())
         usable = False
         try:
             async with asyncio.timeout(self._deadline_s):
-                reply = await child.ask(file)
+                found = await self._ask(child, file)
             usable = child.process.returncode is None and child.asked < _DOCUMENTS_A_CHILD
+        except PermanentError:
+            usable = child.is_idle and child.process.returncode is None
+            raise
         except TimeoutError as error:
             raise LimitExceeded(f"reading it took more than {self._deadline_s:g} s") from error
         except (EOFError, ConnectionError) as error:
@@ -131,10 +169,49 @@ class SubprocessParser:
             raise ParseError(f"the parsing process died on it (status {status})") from error
         finally:
             if usable:
+                empty(child.scratch)
                 self._idle.append(child)
             else:
                 await self._end(child)
-        return read_reply(reply)
+        return found
+
+    async def _ask(
+        self, child: "_Child", file: RawFile
+    ) -> tuple[Extracted, tuple[ChildResource, ...]]:
+        if len(file.body) > _HANDED_OVER_BYTES:
+            path = child.scratch / "body"
+            await asyncio.to_thread(path.write_bytes, file.body)
+            file = replace(file, body=b"", path=path)
+        await child.send(file)
+        try:
+            extracted = read_reply(await child.frame())
+            children = await self._take_members(child, file.room)
+        except PermanentError as error:
+            # Where it said so itself, and is not what we made of nonsense, it waits for the next.
+            child.is_idle = error.__cause__ is None
+            raise
+        child.is_idle = True
+        return extracted, children
+
+    async def _take_members(self, child: "_Child", room: Room) -> tuple[ChildResource, ...]:
+        """Keep the files inside the file one by one, believing no size that the child states."""
+        children: list[ChildResource] = []
+        left = room.bytes
+        while (head := read_member_head(await child.frame())) is not None:
+            left -= head.size
+            if len(children) == room.files or left < 0 or head.size > self._max_member_bytes:
+                raise LimitExceeded("more lies in it than there is room for") from None
+            digest = await self._keep(await child.body(head.size))
+            children.append(
+                ChildResource(
+                    path=head.path,
+                    media_type=head.media_type,
+                    body=digest,
+                    size=head.size,
+                    is_part=head.is_part,
+                )
+            )
+        return tuple(children)
 
     async def _take(self) -> "_Child":
         while self._idle:
@@ -145,6 +222,7 @@ class SubprocessParser:
         return await self._start()
 
     async def _start(self) -> "_Child":
+        scratch = Path(tempfile.mkdtemp(dir=self._folder))
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",
@@ -154,15 +232,15 @@ class SubprocessParser:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            cwd=self._folder,
-            env=_environment(os.environ, self._folder),
+            cwd=scratch,
+            env=_environment(os.environ, scratch),
             start_new_session=True,
         )
-        child = _Child(process)
+        child = _Child(process, scratch)
         self._all.add(child)
         try:
             async with asyncio.timeout(_START_S):
-                await child.reply()
+                await child.frame()
         except BaseException as error:
             await self._end(child)
             if isinstance(error, TimeoutError | EOFError | ConnectionError):
@@ -173,6 +251,7 @@ class SubprocessParser:
     async def _end(self, child: "_Child") -> None:
         self._all.discard(child)
         await child.kill()
+        await asyncio.to_thread(shutil.rmtree, child.scratch, ignore_errors=True)
 
 
 class _DiedInUse(Exception):  # noqa: N818 - a signal inside this module
@@ -181,27 +260,35 @@ class _DiedInUse(Exception):  # noqa: N818 - a signal inside this module
 
 @dataclass(slots=True, eq=False)
 class _Child:
-    process: asyncio.subprocess.Process
-    asked: int = field(default=0)
+    """Its methods raise `EOFError` or `ConnectionError` if it dies instead of answering."""
 
-    async def ask(self, file: RawFile) -> bytes:
-        """Its reply. Raises `EOFError` or `ConnectionError` if it dies instead."""
+    process: asyncio.subprocess.Process
+    scratch: Path
+    """The only place it is told to write in."""
+    asked: int = field(default=0)
+    is_idle: bool = field(default=True)
+    """Whether its last answer is read to the end."""
+
+    async def send(self, file: RawFile) -> None:
         self.asked += 1
+        self.is_idle = False
         stdin = self.process.stdin
         if stdin is None:
             raise EOFError
         stdin.writelines(packed_request(file))
         await stdin.drain()
-        return await self.reply()
 
-    async def reply(self) -> bytes:
+    async def frame(self) -> bytes:
+        length = LENGTH.unpack(await self.body(LENGTH.size))[0]
+        if length > MAX_REPLY_BYTES:
+            raise LimitExceeded("the text that was found is too long") from None
+        return await self.body(length)
+
+    async def body(self, size: int) -> bytes:
         stdout = self.process.stdout
         if stdout is None:
             raise EOFError
-        length = LENGTH.unpack(await stdout.readexactly(LENGTH.size))[0]
-        if length > MAX_REPLY_BYTES:
-            raise LimitExceeded("the text that was found is too long")
-        return await stdout.readexactly(length)
+        return await stdout.readexactly(size)
 
     async def status(self) -> int | None:
         with suppress(TimeoutError):
@@ -236,4 +323,5 @@ def _environment(ours: Mapping[str, str], folder: Path) -> dict[str, str]:
 
 
 def _name_of(uri: str) -> str:
-    return PurePosixPath(unquote(urlsplit(uri).path)).name
+    container, _, member = uri.rpartition(MEMBER_MARK)
+    return PurePosixPath(unquote(member if container else urlsplit(uri).path)).name

@@ -191,7 +191,9 @@ def _case_of(row: dict[str, Any]) -> GoldenCase:
 
 
 def _paths(uris: Iterable[str], prefix: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(unquote(uri.removeprefix(prefix)) for uri in uris))
+    """Paths of the files that were ingested: what lies inside one (behind `!/`) counts as that."""
+    files = (uri.removeprefix(prefix).partition("!/")[0] for uri in uris)
+    return tuple(dict.fromkeys(map(unquote, files)))
 
 
 def _folded(text: str) -> str:

@@ -6,7 +6,13 @@ SQLite (WAL) has one writer at a time: writers of this process queue at a lock a
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -38,6 +44,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from rag.errors import ConfigurationError, StorageUnavailable
+from rag.storage.group_commit import GroupCommit
 from rag.storage.tables import Base
 
 _DRIVERS = {
@@ -66,6 +73,8 @@ class Database:
     turn: AbstractAsyncContextManager[object]
     threaded: Engine | None = None
     """The same SQLite file, for queries that run in one go in a thread."""
+    together: GroupCommit | None = None
+    """The same SQLite file's writer: what waits for its turn is written in one transaction."""
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncConnection]:
@@ -92,15 +101,14 @@ class Database:
     async def write(self, work: Callable[[Connection], _T]) -> _T:
         """What `work` returns, after the transaction it ran in: committed, or undone if it raised.
 
-        `work` only talks to its connection; on SQLite it runs in a thread, all in one go, so that
-        the next writer need not wait for this one's turns at the event loop.
+        `work` only talks to its connection; on SQLite it runs in a thread, all in one go, and
+        with it what else waits to be written: each is undone alone, and durable like the others.
         """
-        if self.threaded is None:
+        if self.together is None:
             async with self.writing() as connection:
                 return await connection.run_sync(work)
         with _translated():
-            async with self.turn:
-                return await asyncio.to_thread(_in_transaction, self.threaded, work)
+            return await self.together.write(work)
 
     @asynccontextmanager
     async def writing(self) -> AsyncGenerator[AsyncConnection]:
@@ -120,23 +128,20 @@ async def open_database(url: str, *, pool_size: int = 8) -> AsyncGenerator[Datab
     another kind, and `StorageUnavailable` where a SQLite file's folder cannot be made.
     """
     address = _address(url)
-    if address.get_backend_name() == "sqlite":
-        database = _open_sqlite(address, pool_size)
-    else:
-        engine = create_async_engine(
-            address,
-            pool_size=pool_size,
-            max_overflow=pool_size,
-            pool_pre_ping=True,
-            hide_parameters=True,
-        )
-        database = Database(engine, "postgresql", nullcontext())
-    try:
+    async with AsyncExitStack() as stack:
+        if address.get_backend_name() == "sqlite":
+            database = _open_sqlite(address, pool_size, stack)
+        else:
+            engine = create_async_engine(
+                address,
+                pool_size=pool_size,
+                max_overflow=pool_size,
+                pool_pre_ping=True,
+                hide_parameters=True,
+            )
+            database = Database(engine, "postgresql", nullcontext())
+        stack.push_async_callback(database.engine.dispose)
         yield database
-    finally:
-        await database.engine.dispose()
-        if database.threaded is not None:
-            database.threaded.dispose()
 
 
 def insert_into(database: Database, row: type[Base]) -> sqlite.Insert | postgresql.Insert:
@@ -164,7 +169,7 @@ def _address(url: str) -> URL:
         ) from None
 
 
-def _open_sqlite(address: URL, pool_size: int) -> Database:
+def _open_sqlite(address: URL, pool_size: int, stack: AsyncExitStack) -> Database:
     if not address.database or address.database == ":memory:":
         raise ConfigurationError("a SQLite database needs a file")
     try:
@@ -208,14 +213,12 @@ def _open_sqlite(address: URL, pool_size: int) -> Database:
     event.listen(engine.sync_engine, "begin", begin)
     event.listen(threaded, "connect", set_up)
     event.listen(threaded, "begin", begin)
-    return Database(engine, "sqlite", asyncio.Lock(), threaded)
-
-
-def _in_transaction(engine: Engine, work: Callable[[Connection], _T]) -> _T:
-    with engine.connect() as connection:
-        connection.execution_options(**{_WRITES: True})
-        with connection.begin():
-            return work(connection)
+    turn = asyncio.Lock()
+    thread = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer"))
+    stack.callback(threaded.dispose)
+    together = GroupCommit(threaded.execution_options(**{_WRITES: True}), thread, turn)
+    stack.push_async_callback(together.aclose)
+    return Database(engine, "sqlite", turn, threaded, together)
 
 
 def _all_rows(

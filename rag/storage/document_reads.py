@@ -1,24 +1,28 @@
 """The ledger of documents as it is read: by the ingest side, by administrators and by people."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import Select, exists, func, select
 
 from rag.access import AccessScope, TenantId
 from rag.errors import NotFound
+from rag.storage.admission import FRESHNESS, AgeLimit, StoredAccess, stored_access
 from rag.storage.database import Database
-from rag.storage.document_rows import COLUMNS, chunk_ids_of, document_of
+from rag.storage.document_rows import CHUNK_IDS, COLUMNS, document_of
+from rag.storage.moments import now
 from rag.storage.records import (
     DocumentState,
     ReadableDocument,
-    SeenAs,
     StoredDocument,
     access_of_json,
 )
-from rag.storage.tables import ChunkRow, DocumentRow, JobRow
+from rag.storage.tables import ChunkRow, DocumentRow, JobRow, MetadataFieldRow, SourceRow
 from rag.types import ChunkId, DocumentId, SourceId
 
+_LOOKED_UP_AT_ONCE = 500
 _JOB_IS_LIVE = JobRow.state.in_(("queued", "waiting", "running"))
 
 
@@ -27,6 +31,8 @@ class DocumentReads:
     """Errors: `StorageUnavailable`."""
 
     database: Database
+    age_limit: AgeLimit = field(default_factory=AgeLimit)
+    clock: Callable[[], datetime] = now
 
     # --- reads of the ingest side: no scope, nothing of it is for readers ---------------------------
 
@@ -60,17 +66,12 @@ class DocumentReads:
             statement = statement.where(DocumentRow.id > after)
         return [document_of(row) for row in await self.database.rows(statement)]
 
-    async def snapshot(self, tenant: TenantId, source: SourceId) -> Mapping[str, SeenAs]:
-        """URI to what was last taken in of it: alive documents, and those that cannot be read."""
-        statement = select(
-            DocumentRow.uri, DocumentRow.revision, DocumentRow.access_fingerprint
-        ).where(
-            DocumentRow.tenant == tenant,
-            DocumentRow.source == source,
-            DocumentRow.state.in_((DocumentState.ACTIVE.value, DocumentState.FAILED.value)),
+    async def fields(self, tenant: TenantId, names: Collection[str]) -> frozenset[str]:
+        """For administrators: those of `names` that some document of the tenant has had."""
+        statement = select(MetadataFieldRow.name).where(
+            MetadataFieldRow.tenant == tenant, MetadataFieldRow.name.in_(sorted(names))
         )
-        rows = await self.database.rows(statement)
-        return {row.uri: SeenAs(row.revision, row.access_fingerprint) for row in rows}
+        return frozenset(row.name for row in await self.database.rows(statement.distinct()))
 
     async def unsettled(self, tenant: TenantId, source: SourceId) -> list[str]:
         """URIs of documents whose index entries may be off and that no job is about to mend."""
@@ -83,9 +84,30 @@ class DocumentReads:
         )
         return [row.uri for row in await self.database.rows(statement)]
 
+    async def unsettled_members(self, tenant: TenantId, document: DocumentId) -> list[str]:
+        """URIs of documents inside this one, at any depth, whose index entries may be off and that
+        no job is about to mend."""
+        job = exists().where(JobRow.subject == DocumentRow.id, _JOB_IS_LIVE)
+        columns = (DocumentRow.id, DocumentRow.uri, DocumentRow.settled, job.label("has_job"))
+        found: list[str] = []
+        level: list[str] = [document]
+        while level:
+            below: list[str] = []
+            for start in range(0, len(level), _LOOKED_UP_AT_ONCE):
+                some = level[start : start + _LOOKED_UP_AT_ONCE]
+                statement = select(*columns).where(
+                    DocumentRow.tenant == tenant, DocumentRow.parent.in_(some)
+                )
+                for row in await self.database.rows(statement):
+                    below.append(row.id)
+                    if not row.settled and not row.has_job:
+                        found.append(row.uri)
+            level = below
+        return found
+
     async def held(self, document: DocumentId) -> set[ChunkId]:
         """Chunks that the ledger holds of any version: the index holds each of them too."""
-        rows = await self.database.rows(chunk_ids_of(document))
+        rows = await self.database.rows(CHUNK_IDS, {"this": document})
         return {ChunkId(row.id) for row in rows}
 
     async def chunks(self, tenant: TenantId, document: DocumentId) -> list[ChunkId]:
@@ -111,30 +133,30 @@ class DocumentReads:
             .scalar_subquery()
         )
         alive = DocumentRow.state == DocumentState.ACTIVE.value
-        one = select(*COLUMNS, chunks.label("chunks")).where(
+        one = _with_source(*COLUMNS, chunks.label("chunks")).where(
             DocumentRow.id == document, DocumentRow.tenant == scope.tenant, alive
         )
-        newer = select(DocumentRow.id, DocumentRow.access).where(
+        newer = _with_source(DocumentRow.id, DocumentRow.tenant, DocumentRow.access).where(
             DocumentRow.supersedes == document, DocumentRow.tenant == scope.tenant, alive
         )
+        moment = self.clock()
         rows = await self.database.rows(one)
         found = document_of(rows[0]) if rows else None
-        if (
-            found is None
-            or found.version is None
-            or not scope.admits(found.ref.tenant, found.access)
-        ):
+        if found is None or found.version is None:
+            raise NotFound("there is no such document")
+        stored = self._stored(rows[0])
+        if not stored.admits(scope, at=moment):
             raise NotFound("there is no such document")
         replaced_by = [
             DocumentId(row.id)
             for row in await self.database.rows(newer)
-            if scope.admits(scope.tenant, access_of_json(row.access))
+            if self._stored(row).admits(scope, at=moment)
         ]
         return ReadableDocument(
             ref=found.ref,
             version=found.version,
             metadata=found.metadata,
-            acl_as_of=found.acl_as_of,
+            acl_as_of=stored.confirmed_at,
             original=found.original,
             media_type=found.media_type,
             size=found.size,
@@ -142,3 +164,22 @@ class DocumentReads:
             superseded_by=min(replaced_by, default=None),
             indexed_at=found.indexed_at,
         )
+
+    async def access_of(self, tenant: TenantId, document: DocumentId) -> StoredAccess:
+        """For administrators: who may read it and how fresh that is. Raises `NotFound`."""
+        statement = _with_source(DocumentRow.tenant, DocumentRow.access)
+        rows = await self.database.rows(
+            statement.where(DocumentRow.id == document, DocumentRow.tenant == tenant)
+        )
+        if not rows:
+            raise NotFound("there is no such document")
+        return self._stored(rows[0])
+
+    def _stored(self, row: Any) -> StoredAccess:
+        return stored_access(row, access_of_json(row.access), self.age_limit)
+
+
+def _with_source(*columns: Any) -> Select[*tuple[Any, ...]]:
+    """`columns` of documents, with what says how fresh their access is."""
+    more = [column for column in FRESHNESS if column not in set(columns)]
+    return select(*columns, *more).join(SourceRow, SourceRow.id == DocumentRow.source)

@@ -1,11 +1,12 @@
 """Documents and chunks as rows: the turning of one into the other, and the writes they share."""
 
+import json
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Select, bindparam, delete, select, text, update
+from sqlalchemy import Connection, Executable, bindparam, delete, select, text, update
 
 from rag.access import AccessList, TenantId
 from rag.errors import TransientError
@@ -28,6 +29,7 @@ from rag.storage.tables import (
     MetadataFieldRow,
     TokenVectorsRow,
 )
+from rag.storage.verdict_records import release_of_json
 from rag.types import (
     Chunk,
     ChunkId,
@@ -75,9 +77,16 @@ COLUMNS = (
     DocumentRow.warnings,
     DocumentRow.error_class,
     DocumentRow.error,
+    DocumentRow.quarantine,
+    DocumentRow.release,
     DocumentRow.indexed_at,
     DocumentRow.updated_at,
+    DocumentRow.parent,
+    DocumentRow.room,
 )
+
+
+NO_ERROR: dict[str, Any] = {"error_class": None, "error": None, "quarantine": None}
 
 
 def document_of(row: Any) -> StoredDocument:
@@ -108,8 +117,12 @@ def document_of(row: Any) -> StoredDocument:
         warnings=tuple(row.warnings),
         error_class=row.error_class,
         error=row.error,
+        quarantine=row.quarantine,
+        release=release_of_json(row.release),
         indexed_at=row.indexed_at,
         updated_at=row.updated_at,
+        parent=DocumentId(row.parent) if row.parent else None,
+        room=tuple(row.room) if row.room else None,
     )
 
 
@@ -129,13 +142,17 @@ def values_of_begun(ref: DocumentRef, access: AccessList, moment: datetime) -> d
         "generation": 1,
         "settled": False,
         "access": json_of_access(access),
+        "access_until": None,
         "acl_as_of": moment,
+        "access_in_doubt": False,
         "fields": {},
         "source_fields": {},
         "parsed_fields": {},
         "warnings": [],
         "error_class": None,
         "error": None,
+        "quarantine": None,
+        "release": None,
         "updated_at": moment,
     }
 
@@ -145,11 +162,11 @@ def values_of_version(new: NewVersion, moment: datetime) -> dict[str, Any]:
         "title": new.ref.title,
         "source_title": new.source_title,
         "revision": new.revision,
+        "identity": new.identity,
         "access_fingerprint": new.access_fingerprint,
         "version": new.version,
         "state": DocumentState.ACTIVE.value,
-        "access": json_of_access(new.access),
-        "acl_as_of": moment,
+        **values_of_access(new.access, confirmed_at=new.confirmed_at, moment=moment),
         "source_fields": dict(new.source_metadata),
         "parsed_fields": dict(new.parsed_metadata),
         "content_hash": new.content_hash,
@@ -161,11 +178,23 @@ def values_of_version(new: NewVersion, moment: datetime) -> dict[str, Any]:
         "size": new.size,
         "supersedes": new.supersedes,
         "warnings": list(new.warnings),
-        "error_class": None,
-        "error": None,
         "indexed_at": moment,
         "updated_at": moment,
+        **({} if new.is_old else NO_ERROR),
+        "room": None if new.room is None else list(new.room),
     } | values_of_metadata(new.metadata)
+
+
+def values_of_access(
+    access: AccessList, *, confirmed_at: datetime | None, moment: datetime
+) -> dict[str, Any]:
+    """`confirmed_at` is None where the source was asked just now, which ends any doubt."""
+    values: dict[str, Any] = {
+        "access": json_of_access(access),
+        "access_until": access.next_expiry,
+        "acl_as_of": moment if confirmed_at is None else confirmed_at,
+    }
+    return values | {"access_in_doubt": False} if confirmed_at is None else values
 
 
 def values_of_metadata(metadata: Metadata) -> dict[str, Any]:
@@ -191,11 +220,30 @@ VALUES_OF_DELETED: dict[str, Any] = {
     "source_fields": {},
     "parsed_fields": {},
     "warnings": [],
-    "error_class": None,
-    "error": None,
+    **NO_ERROR,
+    "release": None,
+    "access_until": None,
+    "identity": None,
+    "missing_since": None,
 }
 """A tombstone keeps where the document was, and nothing that it said. The digest of its original
 stays, for whoever removes the bytes."""
+
+
+VALUES_OF_HIDDEN: dict[str, Any] = {
+    "state": DocumentState.QUARANTINED.value,
+    "version": None,
+    "supersedes": None,
+    "document_type": None,
+    "language": None,
+    "content_hash": None,
+    "original": None,
+    "size": None,
+    "fields": {},
+    "parsed_fields": {},
+    "warnings": [],
+}
+"""In quarantine nothing that the document said is kept, only where it is and who may read it."""
 
 
 _WRITE = update(DocumentRow).where(
@@ -213,13 +261,27 @@ def write_document(
 
 
 def note_fields(
-    connection: Connection, database: Database, tenant: TenantId, metadata: Metadata
+    connection: Connection,
+    database: Database,
+    tenant: TenantId,
+    metadata: Metadata,
+    access: AccessList,
 ) -> None:
+    """For those whom `access` admits, a filter may name these fields from now on."""
+    told, audience = json_of_access(access), audience_of(access)
     # In one order everywhere, so that two documents cannot wait on each other.
-    rows = [{"tenant": tenant, "name": name} for name in sorted(metadata)]
+    rows = [
+        {"tenant": tenant, "name": name, "audience": audience, "access": told}
+        for name in sorted(metadata)
+    ]
     if rows:
         statement = insert_into(database, MetadataFieldRow).on_conflict_do_nothing()
         connection.execute(statement, rows)
+
+
+def audience_of(access: AccessList) -> str:
+    """Equal exactly for equal access lists."""
+    return fingerprint_of(json.dumps(json_of_access(access)))
 
 
 def lock_original(connection: Connection, database: Database, digest: Digest) -> None:
@@ -235,13 +297,12 @@ def lock_original(connection: Connection, database: Database, digest: Digest) ->
 # --- chunks ------------------------------------------------------------------------------------
 
 
-def chunk_ids_of(document: DocumentId) -> Select[str]:
-    """Chunks of any version."""
-    return select(ChunkRow.id).where(ChunkRow.document == document)
+CHUNK_IDS = select(ChunkRow.id).where(ChunkRow.document == bindparam("this"))
+"""Chunks of any version of `this`."""
 
 
 def held_chunks(connection: Connection, document: DocumentId) -> set[ChunkId]:
-    return {ChunkId(row.id) for row in connection.execute(chunk_ids_of(document))}
+    return {ChunkId(row.id) for row in connection.execute(CHUNK_IDS, {"this": document})}
 
 
 def delete_chunks(connection: Connection, chunks: Collection[ChunkId]) -> None:

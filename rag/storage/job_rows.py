@@ -44,6 +44,7 @@ def row_of(job: NewJob, moment: datetime) -> dict[str, Any]:
         "error_class": None,
         "error": None,
         "created_at": moment,
+        "since": moment,
     }
 
 
@@ -52,6 +53,7 @@ COLUMNS = (
     JobRow.tenant,
     JobRow.source,
     JobRow.kind,
+    JobRow.subject,
     JobRow.uri,
     JobRow.payload,
     JobRow.original,
@@ -69,6 +71,8 @@ COLUMNS = (
     JobRow.created_at,
     JobRow.started_at,
     JobRow.finished_at,
+    JobRow.since,
+    JobRow.heartbeat_at,
 )
 
 
@@ -78,6 +82,7 @@ def job_of(row: Any) -> Job:
         tenant=TenantId(row.tenant),
         source=SourceId(row.source),
         kind=JobKind(row.kind),
+        subject=row.subject,
         uri=row.uri,
         payload=row.payload,
         original=Digest(row.original) if row.original else None,
@@ -95,4 +100,6 @@ def job_of(row: Any) -> Job:
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
+        since=row.since,
+        heartbeat_at=row.heartbeat_at,
     )

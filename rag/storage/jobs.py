@@ -25,11 +25,11 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from rag.access import TenantId
-from rag.errors import NotFound
+from rag.errors import InvalidRequest, NotFound
 from rag.storage.database import Database, insert_into
 from rag.storage.job_rows import COLUMNS, Announce, Due, announce_to_nobody, job_of, now, row_of
 from rag.storage.records import Job, JobId, JobKind, JobState, NewJob
-from rag.storage.tables import PENDING, RUNNING, JobRow, SourceRow
+from rag.storage.tables import PENDING, RUNNING, DocumentRow, JobRow, SourceRow
 from rag.types import SourceId
 
 _OVER = (JobState.DONE.value, JobState.FAILED.value, JobState.DEAD.value)
@@ -46,6 +46,8 @@ class Jobs:
     database: Database
     announce: Announce = announce_to_nobody
     clock: Callable[[], datetime] = now
+    least_urgent: int | None = None
+    """What is less urgent than this priority becomes so urgent: for a person who waits."""
 
     async def enqueue(self, jobs: Sequence[NewJob]) -> list[JobId]:
         """All of them or none, announced once they are durable. Ids in the order of `jobs`.
@@ -56,7 +58,10 @@ class Jobs:
         if not jobs:
             return []
         moment = self.clock()
-        rows = {(job.source, job.subject): row_of(job, moment) for job in jobs}
+        rows = {
+            (job.source, job.subject): row_of(job, moment) | {"priority": self._priority_of(job)}
+            for job in jobs
+        }
         # In one order everywhere, so that two who enqueue the same jobs cannot wait on each other.
         ordered = [rows[key] for key in sorted(rows)]
 
@@ -71,26 +76,23 @@ class Jobs:
         await self.announce(due)
         return [ids[job.source, job.subject] for job in jobs]
 
+    def _priority_of(self, job: NewJob) -> int:
+        return job.priority if self.least_urgent is None else min(job.priority, self.least_urgent)
+
     async def retry(self, tenant: TenantId, job: JobId) -> JobId:
-        """Queue a job again that failed, died or waits. Raises `NotFound`.
+        """Queue a job again that failed, died or waits. Raises `NotFound`, and `InvalidRequest`
+        where a later job for the same subject has ended: what this one says is out of date.
 
         Where a later job for the same subject waits already, that one is meant.
         """
         found = await self.get(tenant, job)
         if found.state.value not in _RETRYABLE:
             return job
-        again = NewJob(
-            tenant=found.tenant,
-            source=found.source,
-            kind=found.kind,
-            uri=found.uri,
-            payload=found.payload,
-            original=found.original,
-            batch=found.batch,
-            priority=found.priority,
-            max_attempts=found.max_attempts,
-        )
-        return (await self.enqueue([again]))[0]
+        if found.state is not JobState.WAITING:
+            statement = select(JobRow.id).where(JobRow.id == job, has_ended_since())
+            if await self.database.rows(statement):
+                raise InvalidRequest("a later job has done the same document since")
+        return (await self.enqueue([again(found)]))[0]
 
     async def get(self, tenant: TenantId, job: JobId) -> Job:
         """Raises `NotFound`."""
@@ -106,6 +108,7 @@ class Jobs:
         *,
         state: JobState | None = None,
         source: SourceId | None = None,
+        error_class: str | None = None,
         limit: int = 100,
         offset: int = 0,
     ) -> list[Job]:
@@ -121,7 +124,16 @@ class Jobs:
             statement = statement.where(JobRow.state == state.value)
         if source is not None:
             statement = statement.where(JobRow.source == source)
+        if error_class is not None:
+            statement = statement.where(JobRow.error_class == error_class)
         return [job_of(row) for row in await self.database.rows(statement)]
+
+    async def nothing_to_do(self) -> bool:
+        """Whether no job is queued, waiting or running."""
+        # In one statement: a sync that ends between two would take its jobs past both.
+        live = select(JobRow.id).where(PENDING).exists() | select(JobRow.id).where(RUNNING).exists()
+        [row] = await self.database.rows(select(~live))
+        return bool(row[0])
 
     async def counts(self, tenant: TenantId | None = None) -> dict[JobState, int]:
         statement = select(JobRow.state, func.count().label("jobs")).group_by(JobRow.state)
@@ -130,12 +142,17 @@ class Jobs:
         return {JobState(row.state): row.jobs for row in await self.database.rows(statement)}
 
     async def prune(self, *, before: datetime) -> int:
-        """Forget jobs that were over before then, except those of a source's last sync."""
+        """Forget jobs that were over before then, except those of a source's last sync and those
+        whose document is in quarantine: they hold what it needs to be let out."""
         current = select(SourceRow.batch).where(SourceRow.batch.is_not(None))
+        waits = exists().where(
+            DocumentRow.id == JobRow.subject, DocumentRow.quarantine.is_not(None)
+        )
         statement = delete(JobRow).where(
             JobRow.state.in_(_OVER),
             JobRow.finished_at < before,
             or_(JobRow.batch.is_(None), JobRow.batch.not_in(current)),
+            ~waits,
         )
         return await self.database.write(lambda connection: connection.execute(statement).rowcount)
 
@@ -155,9 +172,43 @@ class Jobs:
                 name: case((knows_more, insert.excluded[name]), else_=getattr(JobRow, name))
                 for name in _REPLACED
             }
-            | {"priority": _lesser(insert.excluded["priority"])},
+            | {
+                "priority": _lesser(insert.excluded["priority"]),
+                # Whoever is replaced leaves its place in line: what changes again and again
+                # would otherwise never be served.
+                "since": case(
+                    (JobRow.state == JobState.QUEUED.value, JobRow.since),
+                    else_=insert.excluded["since"],
+                ),
+            },
         ).returning(JobRow.id, JobRow.source, JobRow.subject, JobRow.attempts)
         return connection.execute(statement, rows).mappings().all()
+
+
+def again(job: Job) -> NewJob:
+    """The same work once more, from its first attempt on."""
+    return NewJob(
+        tenant=job.tenant,
+        source=job.source,
+        kind=job.kind,
+        uri=job.uri,
+        payload=job.payload,
+        original=job.original,
+        batch=job.batch,
+        priority=job.priority,
+        max_attempts=job.max_attempts,
+    )
+
+
+def has_ended_since() -> ColumnElement[bool]:
+    """Whether a later job for the same subject is over."""
+    later = aliased(JobRow)
+    return exists().where(
+        later.source == JobRow.source,
+        later.subject == JobRow.subject,
+        later.created_at > JobRow.created_at,
+        later.state.in_(_OVER),
+    )
 
 
 _Subject = tuple[str, str]
@@ -225,7 +276,6 @@ _REPLACED = (
     "not_before",
     "error_class",
     "error",
-    "created_at",
 )
 """What a waiting job takes over from the one that replaces it."""
 

@@ -4,20 +4,24 @@ A job is leased, not taken: whoever runs it keeps extending the lease, and a job
 run out is queued again.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, select, update
+from sqlalchemy import Connection, and_, bindparam, select, text, update
 from sqlalchemy.orm import aliased
 
+from rag.access import TenantId
+from rag.storage.claims import Claim, claim_jobs
 from rag.storage.database import Database
-from rag.storage.job_rows import COLUMNS, Announce, Due, announce_to_nobody, job_of, now
-from rag.storage.records import Job, JobId, JobState, SourceState
-from rag.storage.tables import PENDING, JobRow, SourceRow
+from rag.storage.job_rows import COLUMNS, Announce, announce_to_nobody, job_of, now
+from rag.storage.records import Job, JobState
+from rag.storage.tables import RUNNING, WAITING, JobRow
 
 SUPERSEDED = "superseded by a later job"
+LONGEST_WAIT = timedelta(days=1)
+"""However long a source asks to be left alone, it is asked again after that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,6 @@ class Failure:
     reason: str
 
 
-_NO_LEASE: dict[str, Any] = {"lease_owner": None, "lease_until": None}
 _LOST = Failure("WorkerLost", "the worker that ran it was lost")
 
 
@@ -39,21 +42,34 @@ class Leases:
     database: Database
     announce: Announce = announce_to_nobody
     clock: Callable[[], datetime] = now
+    tenant_weights: Mapping[TenantId, float] = field(default_factory=dict[TenantId, float])
+    """Shares of the tenants against each other; 1 where nothing is said."""
 
     # --- whoever runs a job ---------------------------------------------------------------------
 
     async def claim(self, owner: str, *, lease: timedelta) -> Job | None:
-        """The most urgent job that may be begun now, leased to `owner`; None if there is none."""
+        """The job whose turn it is, leased to `owner`; None if none may be begun now."""
+        claimed = await self.claim_some(owner, lease=lease, number=1)
+        return claimed[0] if claimed else None
+
+    async def claim_some(self, owner: str, *, lease: timedelta, number: int) -> list[Job]:
+        """Up to `number` jobs whose turn it is, in one transaction."""
         moment = self.clock()
-        asked = {"moment": moment, "leased_to": owner, "leased_until": moment + lease}
-        row = await self.database.write(
-            lambda connection: connection.execute(_CLAIM, asked).one_or_none()
+        claim = Claim(
+            owner=owner,
+            number=number,
+            moment=moment,
+            leased_until=moment + lease,
+            tenant_weights=self.tenant_weights,
         )
-        return None if row is None else job_of(row)
+        return await self.database.write(
+            lambda connection: claim_jobs(connection, self.database.dialect, claim)
+        )
 
     async def extend(self, job: Job, *, lease: timedelta) -> bool:
         """Whether the lease was still this owner's, and is now longer."""
-        return await self._settle(job, lease_until=self.clock() + lease)
+        moment = self.clock()
+        return await self._settle(job, lease_until=moment + lease, heartbeat_at=moment)
 
     async def done(self, job: Job, outcome: str) -> bool:
         """Like the three below: False when the lease had been lost, and nothing was written."""
@@ -67,8 +83,9 @@ class Leases:
 
     async def wait(self, job: Job, failure: Failure, *, delay: timedelta) -> bool:
         """Try again after `delay`, unless a later job for the same subject waits already."""
+        until = self.clock() + min(delay, LONGEST_WAIT)
         return await self._put_back(
-            job, state=JobState.WAITING, not_before=self.clock() + delay, **_values_of(failure)
+            job, state=JobState.WAITING, not_before=until, **_values_of(failure)
         )
 
     async def release(self, job: Job) -> bool:
@@ -79,14 +96,16 @@ class Leases:
 
     # --- whoever keeps order --------------------------------------------------------------------
 
-    async def sweep(self, *, all_leases: bool = False) -> int:
+    async def sweep(self, *, lease: timedelta | None = None, all_leases: bool = False) -> int:
         """Take back the jobs whose lease ran out; the number of them.
 
+        `lease`: the longest that anybody is given. What is leased or waits for much longer than
+        anybody could have meant was written before the clock was set back; it is cut short.
         `all_leases`: those of every owner, at the start of the one process that runs jobs.
         """
-        lost = JobRow.state == JobState.RUNNING.value
-        if not all_leases:
-            lost = and_(lost, JobRow.lease_until < self.clock())
+        if lease is not None:
+            await self._mend_after_a_clock_jump(lease)
+        lost = RUNNING if all_leases else and_(RUNNING, JobRow.lease_until < self.clock())
         rows = await self.database.rows(select(*COLUMNS).where(lost))
         for job in map(job_of, rows):
             if job.attempts >= job.max_attempts:
@@ -97,35 +116,24 @@ class Leases:
                 )
         return len(rows)
 
-    async def due(self, *, limit: int = 1000) -> list[Due]:
-        """The most urgent first."""
-        statement = (
-            select(JobRow.id, JobRow.attempts)
-            .where(PENDING, JobRow.not_before <= self.clock(), _free())
-            .order_by(JobRow.priority, JobRow.created_at)
-            .limit(limit)
-        )
-        rows = await self.database.rows(statement)
-        return [(JobId(row.id), row.attempts) for row in rows]
-
     # --- inside ---------------------------------------------------------------------------------
 
     async def _over(self, job: Job, state: JobState, **values: Any) -> bool:
-        return await self._settle(
-            job, state=state.value, finished_at=self.clock(), lease_owner=None, lease_until=None,
-            **values,
-        )  # fmt: skip
+        moment = self.clock()
+        return await self.database.write(
+            lambda connection: _write(
+                connection, job, moment, state, {"finished_at": moment, **values}
+            )
+        )
 
     async def _put_back(self, job: Job, *, state: JobState, **values: Any) -> bool:
         moment = self.clock()
 
         def work(connection: Connection) -> bool:
-            if _has_successor(connection, job):
-                over: dict[str, Any] = {"outcome": SUPERSEDED, "finished_at": moment}
-                statement = _held(job).values(state=JobState.DONE.value, **_NO_LEASE, **over)
-            else:
-                statement = _held(job).values(state=state.value, **_NO_LEASE, **values)
-            return connection.execute(statement).rowcount > 0
+            if connection.execute(_SUCCESSOR, {"this": job.id}).first() is not None:
+                over = {"outcome": SUPERSEDED, "finished_at": moment}
+                return _write(connection, job, moment, JobState.DONE, over)
+            return _write(connection, job, moment, state, values)
 
         put_back = await self.database.write(work)
         if put_back and state is JobState.QUEUED:
@@ -133,66 +141,53 @@ class Leases:
         return put_back
 
     async def _settle(self, job: Job, **values: Any) -> bool:
-        statement = _held(job).values(**values)
+        named = _named(job, values)
         return await self.database.write(
-            lambda connection: connection.execute(statement).rowcount > 0
+            lambda connection: connection.execute(_HELD, named).rowcount > 0
         )
 
+    async def _mend_after_a_clock_jump(self, lease: timedelta) -> None:
+        moment = self.clock()
+        leased = update(JobRow).where(RUNNING, JobRow.lease_until > moment + 2 * lease)
+        waits = update(JobRow).where(WAITING, JobRow.not_before > moment + LONGEST_WAIT)
 
-def _held(job: Job) -> Any:
-    """An update of `job` that does nothing once the lease is another's, or a later one."""
-    return update(JobRow).where(
-        JobRow.id == job.id,
-        JobRow.state == JobState.RUNNING.value,
-        JobRow.lease_owner == job.lease_owner,
-        JobRow.attempts == job.attempts,
-    )
+        def work(connection: Connection) -> None:
+            connection.execute(leased.values(lease_until=moment + lease))
+            connection.execute(waits.values(not_before=moment + LONGEST_WAIT))
 
-
-def _has_successor(connection: Connection, job: Job) -> bool:
-    own = select(JobRow.source, JobRow.subject).where(JobRow.id == job.id).subquery()
-    statement = select(JobRow.id).where(
-        JobRow.source == own.c.source, JobRow.subject == own.c.subject, PENDING
-    )
-    return connection.execute(statement).first() is not None
+        await self.database.write(work)
 
 
-_candidate = aliased(JobRow)
-
-
-def _free(job: type[JobRow] = JobRow) -> ColumnElement[bool]:
-    """Nobody works on the same subject, and the source is not paused."""
-    other = aliased(JobRow)
-    busy = exists().where(
-        other.source == job.source,
-        other.subject == job.subject,
-        other.state == JobState.RUNNING.value,
-    )
-    paused = exists().where(SourceRow.id == job.source, SourceRow.state == SourceState.PAUSED.value)
-    return and_(~busy, ~paused)
-
-
-# Built once: it is asked several times for every job, and building it costs more than asking.
-_CLAIM = (
-    update(JobRow)
-    .where(
-        JobRow.id
-        == select(_candidate.id)
-        .where(PENDING, _candidate.not_before <= bindparam("moment"), _free(_candidate))
-        .order_by(_candidate.priority, _candidate.created_at)
-        .limit(1)
-        .with_for_update(of=_candidate, skip_locked=True)
-        .scalar_subquery()
-    )
-    .values(
-        state=JobState.RUNNING.value,
-        attempts=JobRow.attempts + 1,
-        lease_owner=bindparam("leased_to"),
-        lease_until=bindparam("leased_until"),
-        started_at=bindparam("moment"),
-    )
-    .returning(*COLUMNS)
+_HELD = update(JobRow).where(
+    JobRow.id == bindparam("this"),
+    RUNNING,
+    JobRow.lease_owner == bindparam("held_by"),
+    JobRow.attempts == bindparam("attempt"),
 )
+"""Does nothing once the lease is another's, or a later one."""
+
+_successor, _own = aliased(JobRow, name="successor"), aliased(JobRow, name="own")
+_SUCCESSOR = (
+    select(_successor.id)
+    .join(_own, (_own.source == _successor.source) & (_own.subject == _successor.subject))
+    .where(_own.id == bindparam("this"), text("successor.state IN ('queued', 'waiting')"))
+)
+
+
+def _named(job: Job, values: Mapping[str, Any]) -> dict[str, Any]:
+    held = {"this": job.id, "held_by": job.lease_owner, "attempt": job.attempts}
+    return held | dict(values)
+
+
+def _write(
+    connection: Connection,
+    job: Job,
+    moment: datetime,
+    state: JobState,
+    values: Mapping[str, Any],
+) -> bool:
+    into = {"state": state.value, "since": moment, "lease_owner": None, "lease_until": None}
+    return connection.execute(_HELD, _named(job, into | dict(values))).rowcount > 0
 
 
 def _values_of(failure: Failure) -> dict[str, str]:

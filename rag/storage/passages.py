@@ -1,8 +1,9 @@
 """What a reader may see of the ledger: passages that are alive, current and admitted now."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, cast
@@ -12,9 +13,17 @@ from sqlalchemy import Select, Text, and_, bindparam, select, type_coerce
 from sqlalchemy.orm import aliased
 
 from rag.access import AccessList, AccessScope, TenantId
+from rag.storage.admission import FRESHNESS, AgeLimit, stored_access
 from rag.storage.database import Database
+from rag.storage.moments import now
 from rag.storage.records import DocumentState, access_of_json
-from rag.storage.tables import ChunkRow, DocumentRow, MetadataFieldRow, TokenVectorsRow
+from rag.storage.tables import (
+    ChunkRow,
+    DocumentRow,
+    MetadataFieldRow,
+    SourceRow,
+    TokenVectorsRow,
+)
 from rag.types import (
     BUILT_IN_FIELDS,
     Chunk,
@@ -40,6 +49,8 @@ class Passages:
     """
 
     database: Database
+    age_limit: AgeLimit = field(default_factory=AgeLimit)
+    clock: Callable[[], datetime] = now
 
     async def readable(
         self, chunks: Collection[ChunkId], *, scope: AccessScope
@@ -49,11 +60,18 @@ class Passages:
         found = await self._admitted(_CHUNKS, scope, chunks=list(chunks))
         return {hit.chunk.id: hit for hit in found}
 
-    async def fields(self, tenant: TenantId) -> frozenset[str]:
-        statement = select(MetadataFieldRow.name).where(MetadataFieldRow.tenant == tenant)
-        async with self.database.reading() as connection:
-            names = (row.name for row in await connection.execute(statement))
-            return frozenset(BUILT_IN_FIELDS).union(names)
+    async def fields(self, names: Collection[str], *, scope: AccessScope) -> frozenset[str]:
+        asked = frozenset(names)
+        known = asked.intersection(BUILT_IN_FIELDS)
+        if known == asked:
+            return known
+        named = {"tenant": scope.tenant, "names": sorted(asked - known)}
+        moment = self.clock()
+        return known.union(
+            row.name
+            for row in await self.database.rows(_FIELDS, named)
+            if scope.admits(scope.tenant, access_of(row.access), at=moment)
+        )
 
     async def token_vectors(
         self, tenant: TenantId, chunks: Collection[ChunkId]
@@ -71,20 +89,41 @@ class Passages:
         self, query: Select[*tuple[Any, ...]], scope: AccessScope, **parameters: Any
     ) -> list[RetrievedChunk]:
         rows = await self.database.rows(query, {"tenant": scope.tenant} | parameters)
+        moment = self.clock()
         documents: dict[str, _Described | None] = {}
         hits: list[RetrievedChunk] = []
         for row in rows:
             if row.document not in documents:
-                documents[row.document] = _described(row, scope)
+                documents[row.document] = self._described(row, scope, moment)
             described = documents[row.document]
             if described is not None:
-                hits.append(_hit_of(row, described, scope))
-        return hits
+                hits.append(_hit_of(row, described))
+        successors = {row.newer for row in rows if row.newer is not None}
+        return await self._superseded(hits, successors, scope, moment) if successors else hits
+
+    def _described(self, row: Any, scope: AccessScope, moment: datetime) -> "_Described | None":
+        stored = stored_access(row, access_of(row.access), self.age_limit)
+        if not stored.admits(scope, at=moment):
+            return None
+        ref = DocumentRef(
+            DocumentId(row.document), scope.tenant, SourceId(row.source), row.uri, row.title
+        )
+        metadata = MappingProxyType(cast("dict[str, Any]", json.loads(row.fields)))
+        return _Described(ref, metadata, stored.confirmed_at)
+
+    async def _superseded(
+        self, hits: list[RetrievedChunk], successors: set[str], scope: AccessScope, moment: datetime
+    ) -> list[RetrievedChunk]:
+        """`hits`, each with the first of those that replace its document and may be read too."""
+        newer: dict[str, DocumentId] = {}
+        for row in await self.database.rows(_SUCCESSORS, {"documents": sorted(successors)}):
+            stored = stored_access(row, access_of(row.access), self.age_limit)
+            if stored.admits(scope, at=moment):
+                newer.setdefault(row.supersedes, DocumentId(row.id))
+        return [replace(hit, superseded_by=newer.get(hit.chunk.document.id)) for hit in hits]
 
 
 _newer = aliased(DocumentRow)
-
-
 _ALIVE = DocumentState.ACTIVE.value
 _CURRENT = (
     select(
@@ -95,7 +134,7 @@ _CURRENT = (
         ChunkRow.text,
         # JSON is read below, and only where the asker is admitted.
         type_coerce(ChunkRow.heading_path, Text).label("heading_path"),
-        ChunkRow.kind,
+        ChunkRow.kind.label("chunk_kind"),
         ChunkRow.span_start,
         ChunkRow.span_end,
         ChunkRow.page,
@@ -105,15 +144,14 @@ _CURRENT = (
         DocumentRow.title,
         type_coerce(DocumentRow.fields, Text).label("fields"),
         type_coerce(DocumentRow.access, Text).label("access"),
-        DocumentRow.acl_as_of,
+        *FRESHNESS,
         _newer.id.label("newer"),
-        _newer.tenant.label("newer_tenant"),
-        type_coerce(_newer.access, Text).label("newer_access"),
     )
     .join(
         DocumentRow,
         and_(DocumentRow.id == ChunkRow.document, DocumentRow.version == ChunkRow.version),
     )
+    .join(SourceRow, SourceRow.id == DocumentRow.source)
     .outerjoin(_newer, and_(_newer.supersedes == DocumentRow.id, _newer.state == _ALIVE))
     .where(ChunkRow.tenant == bindparam("tenant"), DocumentRow.state == _ALIVE)
 )
@@ -123,6 +161,24 @@ A document that two others say they replace gives each of its chunks twice. No c
 `documents.tenant`, which has an index: a planner would walk all the tenant's documents by it.
 """
 _CHUNKS = _CURRENT.where(ChunkRow.id.in_(bindparam("chunks", expanding=True)))
+_SUCCESSORS = (
+    select(
+        DocumentRow.id,
+        DocumentRow.supersedes,
+        DocumentRow.tenant,
+        type_coerce(DocumentRow.access, Text).label("access"),
+        *FRESHNESS,
+    )
+    .join(SourceRow, SourceRow.id == DocumentRow.source)
+    .where(DocumentRow.id.in_(bindparam("documents", expanding=True)), DocumentRow.state == _ALIVE)
+    .order_by(DocumentRow.id)
+)
+_FIELDS = select(
+    MetadataFieldRow.name, type_coerce(MetadataFieldRow.access, Text).label("access")
+).where(
+    MetadataFieldRow.tenant == bindparam("tenant"),
+    MetadataFieldRow.name.in_(bindparam("names", expanding=True)),
+)
 _TOKENS = (
     select(TokenVectorsRow.chunk, TokenVectorsRow.dimensions, TokenVectorsRow.vectors)
     .join(ChunkRow, ChunkRow.id == TokenVectorsRow.chunk)
@@ -139,21 +195,10 @@ class _Described:
 
     ref: DocumentRef
     metadata: Metadata
+    acl_as_of: datetime
 
 
-def _described(row: Any, scope: AccessScope) -> _Described | None:
-    if not scope.admits(TenantId(row.tenant), access_of(row.access)):
-        return None
-    ref = DocumentRef(
-        DocumentId(row.document), scope.tenant, SourceId(row.source), row.uri, row.title
-    )
-    return _Described(ref, MappingProxyType(cast("dict[str, Any]", json.loads(row.fields))))
-
-
-def _hit_of(row: Any, described: _Described, scope: AccessScope) -> RetrievedChunk:
-    newer: str | None = row.newer
-    if newer is not None and not _admits_newer(row, scope):
-        newer = None
+def _hit_of(row: Any, described: _Described) -> RetrievedChunk:
     chunk = Chunk(
         id=ChunkId(row.id),
         document=described.ref,
@@ -161,7 +206,7 @@ def _hit_of(row: Any, described: _Described, scope: AccessScope) -> RetrievedChu
         ordinal=row.ordinal,
         text=row.text,
         heading_path=_headings(row.heading_path),
-        kind=row.kind,
+        kind=row.chunk_kind,
         span=Span(row.span_start, row.span_end),
         page=row.page,
     )
@@ -170,13 +215,8 @@ def _hit_of(row: Any, described: _Described, scope: AccessScope) -> RetrievedChu
         score=0.0,
         ranks=Ranks(),
         metadata=described.metadata,
-        acl_as_of=row.acl_as_of,
-        superseded_by=None if newer is None else DocumentId(newer),
+        acl_as_of=described.acl_as_of,
     )
-
-
-def _admits_newer(row: Any, scope: AccessScope) -> bool:
-    return scope.admits(TenantId(row.newer_tenant), access_of(row.newer_access))
 
 
 @lru_cache(maxsize=4096)

@@ -2,13 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from enum import StrEnum
-from typing import Any, NewType
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum, StrEnum
+from typing import Any, Literal, NewType, Self
 
-from rag.access import AccessList, PrincipalId, TenantId
+from rag.access import AccessList, Expiry, PrincipalId, TenantId
+from rag.storage.verdict_records import Profile, Release, Validation
 from rag.types import (
     Chunk,
     DocumentId,
@@ -36,12 +39,48 @@ def fingerprint_of(*parts: str) -> str:
 
 # --- sources -----------------------------------------------------------------------------------
 
+PUSH = "push"
+"""The kind of source whose documents apps send. It is never synchronised."""
+
 
 class SourceState(StrEnum):
     ENABLED = "enabled"
     PAUSED = "paused"
     REMOVED = "removed"
     """Its documents are being deleted; nothing is read from it any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What a sync found, in numbers."""
+
+    mode: Literal["listing", "changes"] = "listing"
+    """Whether everything was listed, or the source said what changed."""
+    seen: int = 0
+    """Resources that were compared."""
+    new: int = 0
+    content_changed: int = 0
+    metadata_changed: int = 0
+    access_changed: int = 0
+    moved: int = 0
+    deleted: int = 0
+    problems: int = 0
+
+    @property
+    def changes(self) -> int:
+        return (
+            self.new
+            + self.content_changed
+            + self.metadata_changed
+            + self.access_changed
+            + self.moved
+            + self.deleted
+        )
+
+    def with_more(self, kinds: Iterable[str]) -> Self:
+        """One more of each of `kinds`, by its field's name."""
+        more = Counter(kinds)
+        return replace(self, **{kind: getattr(self, kind) + more[kind] for kind in more})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +98,20 @@ class Source:
     last_sync_error: str | None = None
     problems: tuple[tuple[str, str], ...] = ()
     """(URI, reason) of what the last sync could not read."""
+    listed_at: datetime | None = None
+    """When its last complete listing began."""
+    access_max_age: timedelta | None = None
+    """After how long unconfirmed access hides its documents; zero never, None as the platform says."""
+    tally: Tally | None = None
+    """What the last sync found; None before the first."""
+    held_back: int = 0
+    """Deletions that wait until an administrator confirms them."""
+    reconciled_at: datetime | None = None
+    """When a listing of everything last ended well."""
+    weight: float = 1.0
+    """Its share of its tenant's jobs, against those of the tenant's other sources."""
+    max_running: int | None = None
+    """How many of its jobs may run at a time; None as many as there are slots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +121,13 @@ class Progress:
     listed: int
     done: int
     failed: int
+    per_second: float | None = field(default=None, compare=False)
+    """Jobs that ended in a second, over the run; None where none has."""
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds until none is pending, if it goes on like that."""
+        return self.pending / self.per_second if self.pending and self.per_second else None
 
     @property
     def pending(self) -> int:
@@ -84,6 +144,8 @@ class DocumentState(StrEnum):
     """Its first ingest has begun; readers see nothing of it."""
     FAILED = "failed"
     """It never had a version: every ingest has failed."""
+    QUARANTINED = "quarantined"
+    """It waits for an administrator, and no version of it is shown."""
     DELETED = "deleted"
 
 
@@ -116,8 +178,15 @@ class StoredDocument:
     warnings: tuple[str, ...]
     error_class: str | None
     error: str | None
+    quarantine: str | None = None
+    """The reason for which its newest version waits for an administrator."""
+    release: Release | None = None
     indexed_at: datetime | None
     updated_at: datetime
+    parent: DocumentId | None = None
+    """The document that it lies in."""
+    room: tuple[int, int, int] | None = None
+    """How many levels, files and bytes may still come out of it; None as many as anywhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +235,18 @@ class NewVersion:
     size: int
     supersedes: DocumentId | None
     warnings: tuple[str, ...] = ()
+    validation: Validation | None = None
+    profile: Profile | None = None
+    is_old: bool = False
+    """Whether it is only the version that was shown before, made anew: why the source's newest is
+    not taken in then still stands."""
+    held: Mapping[DocumentId, Digest] | None = None
+    """The documents that lie in it, with their bytes; None where none does, nor did before."""
+    room: tuple[int, int, int] | None = None
+    confirmed_at: datetime | None = None
+    """When the source last meant `access`; None where it was asked just now."""
+    identity: str | None = None
+    """What stays the same when the resource moves, where its source tells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +255,23 @@ class SeenAs:
 
     revision: str
     access: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldIn:
+    """The container that a document lies in, and what must not have changed since: the version of
+    the container that was looked into, or else the document's own generation."""
+
+    document: DocumentId
+    version: VersionId | None
+    generation: int | None = None
+
+
+def inherited(metadata: Metadata, *, container: str) -> Metadata:
+    """What a source says of a container, as it holds for what lies in it. What the container
+    replaces, its members do not."""
+    passed_on = {name: value for name, value in metadata.items() if name != "supersedes"}
+    return {**passed_on, "container": container}
 
 
 # --- jobs --------------------------------------------------------------------------------------
@@ -198,6 +296,28 @@ class JobState(StrEnum):
     """Trying again would not help; the error says what would."""
     DEAD = "dead"
     """It failed as often as it was allowed to."""
+
+
+class Urgency(IntEnum):
+    """Classes of priority: one is served only while those before it have nothing to begin, and
+    within one, tenants and sources take turns by their weights."""
+
+    AT_ONCE = 0
+    """Somebody is being shut out."""
+    AWAITED = 1
+    """A person or an app waits for it."""
+    ROUTINE = 2
+    """A sync took note of it."""
+    SPARE_TIME = 3
+    """It changes nothing that is shown, such as indexing anew."""
+
+
+def urgency_of(priority: int) -> Urgency:
+    return Urgency(bisect_right(_FIRST_PRIORITIES, priority))
+
+
+_FIRST_PRIORITIES = (15, 35, 65)
+"""From which priority on a job is awaited, routine, and for spare time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +348,8 @@ class Job:
     tenant: TenantId
     source: SourceId
     kind: JobKind
+    subject: str
+    """What it works on: a document's id, or the name of a whole-source job."""
     uri: str | None
     payload: Mapping[str, Any]
     original: Digest | None
@@ -246,22 +368,41 @@ class Job:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    since: datetime
+    """When it came into its state."""
+    heartbeat_at: datetime | None
+    """When whoever runs it was last heard of."""
+
+    @property
+    def urgency(self) -> Urgency:
+        return urgency_of(self.priority)
 
 
 # --- access lists and metadata as JSON -----------------------------------------------------------
 
 
 def json_of_access(access: AccessList) -> dict[str, list[Any]]:
-    return {
+    """Equal lists give equal JSON. `expiries` is there only where a grant ends."""
+    told: dict[str, list[Any]] = {
         "clauses": [sorted(clause) for clause in access.clauses],
         "denied": sorted(access.denied),
     }
+    if access.expiries:
+        told["expiries"] = sorted(
+            [expiry.clause, expiry.principal, expiry.at.astimezone(UTC).isoformat()]
+            for expiry in access.expiries
+        )
+    return told
 
 
 def access_of_json(value: Mapping[str, Any]) -> AccessList:
     return AccessList(
         tuple(frozenset(map(PrincipalId, clause)) for clause in value["clauses"]),
         frozenset(map(PrincipalId, value["denied"])),
+        frozenset(
+            Expiry(clause, PrincipalId(one), datetime.fromisoformat(at))
+            for clause, one, at in value.get("expiries", ())
+        ),
     )
 
 

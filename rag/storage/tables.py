@@ -19,6 +19,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Text,
+    false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -115,6 +116,27 @@ class SourceRow(Base):
     """What the last sync could not read: `[{"uri": ..., "reason": ...}]`."""
     batch: Mapped[str | None] = mapped_column(String(ID_LENGTH))
     """The last sync. Its jobs carry the same mark, and they are its progress."""
+    weight: Mapped[float] = mapped_column(server_default="1")
+    """Its share of its tenant's jobs, against those of the tenant's other sources."""
+    max_running: Mapped[int | None]
+    """How many of its jobs may run at a time; null as many as there are slots."""
+    listing_since: Mapped[datetime | None]
+    """When the last listing began."""
+    listed_at: Mapped[datetime | None]
+    """When the last complete listing began: it confirmed the access of all that it saw unchanged."""
+    access_max_age_s: Mapped[int | None] = mapped_column(BigInteger)
+    """After how long unconfirmed access hides a document; 0 never, null as the platform says."""
+    cursors: Mapped[list[Any]] = mapped_column(server_default="[]")
+    """How far the source's own word on changes was followed: `[{"cursor": ..., "at": ...}]`, the
+    latest last. Earlier ones are kept for as long as windows may overlap."""
+    reconciled_at: Mapped[datetime | None]
+    """When a listing of everything last ended well."""
+    rechecked_to: Mapped[str | None] = mapped_column(String(ID_LENGTH))
+    """The last document that was fetched again although its source called it unchanged."""
+    tally: Mapped[Mapping[str, Any]] = mapped_column(server_default="{}")
+    """What the last sync found, by kind of change."""
+    held_back: Mapped[int] = mapped_column(server_default="0")
+    """Deletions that the mass-delete brake holds back until an administrator confirms them."""
 
 
 class DocumentRow(Base):
@@ -128,6 +150,10 @@ class DocumentRow(Base):
     source_title: Mapped[str] = mapped_column(SourceText)
     """What the source calls it; `title` is what the document calls itself."""
     revision: Mapped[str] = mapped_column(SourceText)
+    identity: Mapped[str | None] = mapped_column(String(ID_LENGTH))
+    """What stays the same when the resource moves, where its source tells it."""
+    missing_since: Mapped[datetime | None]
+    """When its source was first found not to list it; its deletion is decided by the sync."""
     access_fingerprint: Mapped[str] = mapped_column(SourceText)
     version: Mapped[str | None] = mapped_column(String(ID_LENGTH))
     """The version that readers see; null while there is none."""
@@ -137,7 +163,12 @@ class DocumentRow(Base):
     settled: Mapped[bool]
     """Whether the index is known to hold what the ledger holds, and no more."""
     access: Mapped[Mapping[str, Any]]
+    access_until: Mapped[datetime | None]
+    """When the next of its grants ends that the index still holds; null where none does."""
     acl_as_of: Mapped[datetime]
+    """When `access` was read. A later complete listing confirms it, unless it is in doubt."""
+    access_in_doubt: Mapped[bool] = mapped_column(server_default=false())
+    """Whether the last complete listing saw a change, or a problem, that is not taken in yet."""
     fields: Mapped[Mapping[str, Any]]
     """The metadata that is shown and filtered by: the source's over the parser's."""
     source_fields: Mapped[Mapping[str, Any]]
@@ -158,8 +189,45 @@ class DocumentRow(Base):
     error_class: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
     error: Mapped[str | None] = mapped_column(SourceText)
     """Why the last ingest failed. A document may be alive in its last good version all the same."""
+    quarantine: Mapped[str | None] = mapped_column(String(ID_LENGTH))
+    """The reason for which its newest version waits for an administrator."""
+    release: Mapped[Mapping[str, Any] | None]
+    """What an administrator has accepted of it."""
     indexed_at: Mapped[datetime | None]
     updated_at: Mapped[datetime]
+    parent: Mapped[str | None] = mapped_column(String(ID_LENGTH))
+    """The document that it lies in: a zip's file, a mail's attachment."""
+    room: Mapped[list[Any] | None]
+    """How many levels, files and bytes may still come out of it; null as many as anywhere."""
+
+    __table_args__ = (
+        Index("ix_documents_source_identity", "source", "identity"),
+        Index(
+            "ix_documents_parent",
+            "parent",
+            sqlite_where=text("parent IS NOT NULL"),
+            postgresql_where=text("parent IS NOT NULL"),
+        ),
+        Index(
+            "ix_documents_access_until",
+            "access_until",
+            sqlite_where=text("access_until IS NOT NULL"),
+            postgresql_where=text("access_until IS NOT NULL"),
+        ),
+        Index(
+            "ix_documents_quarantine",
+            "tenant",
+            "id",
+            sqlite_where=text("quarantine IS NOT NULL"),
+            postgresql_where=text("quarantine IS NOT NULL"),
+        ),
+        Index(
+            "ix_documents_in_doubt",
+            "source",
+            sqlite_where=text("access_in_doubt"),
+            postgresql_where=text("access_in_doubt"),
+        ),
+    )
 
 
 class ChunkRow(Base):
@@ -209,6 +277,8 @@ class CachedEmbeddingRow(Base):
 
 
 PENDING = text("state IN ('queued', 'waiting')")
+QUEUED = text("state = 'queued'")
+WAITING = text("state = 'waiting'")
 RUNNING = text("state = 'running'")
 
 
@@ -241,6 +311,10 @@ class JobRow(Base):
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    since: Mapped[datetime] = mapped_column(server_default="1970-01-01 00:00:00")
+    """When it came into its state."""
+    heartbeat_at: Mapped[datetime | None]
+    """When whoever runs it was last heard of."""
 
     __table_args__ = (
         Index(
@@ -260,12 +334,16 @@ class JobRow(Base):
             postgresql_where=RUNNING,
         ),
         Index(
-            "ix_jobs_due",
+            "ix_jobs_queued",
+            "source",
             "priority",
             "created_at",
-            sqlite_where=PENDING,
-            postgresql_where=PENDING,
+            sqlite_where=QUEUED,
+            postgresql_where=QUEUED,
         ),
+        Index("ix_jobs_waiting", "not_before", sqlite_where=WAITING, postgresql_where=WAITING),
+        Index("ix_jobs_tenant_state", "tenant", "state", "created_at"),
+        Index("ix_jobs_subject", "source", "subject", "created_at"),
         Index(
             "ix_jobs_lease_until",
             "lease_until",
@@ -273,6 +351,41 @@ class JobRow(Base):
             postgresql_where=RUNNING,
         ),
     )
+
+
+class QueueShareRow(Base):
+    """How far a tenant (`source` is empty), or a source within it, was served in a class of
+    urgency; with both empty, the class as a whole. See `rag.storage.fairness`."""
+
+    __tablename__ = "queue_shares"
+
+    urgency: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    tenant: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    source: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    finish: Mapped[float]
+    clock: Mapped[float]
+
+
+class WorkerRow(Base):
+    """What a process that runs jobs last said of itself. `owner` is empty for all that are gone:
+    what they did stays counted."""
+
+    __tablename__ = "workers"
+
+    owner: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    slots: Mapped[int]
+    running: Mapped[int]
+    resident_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    paused: Mapped[str | None] = mapped_column(Text)
+    """Why it begins no job."""
+    done: Mapped[int] = mapped_column(BigInteger)
+    failed: Mapped[int] = mapped_column(BigInteger)
+    dead: Mapped[int] = mapped_column(BigInteger)
+    retried: Mapped[int] = mapped_column(BigInteger)
+    claims: Mapped[int] = mapped_column(BigInteger)
+    claim_seconds: Mapped[float]
 
 
 class ApiKeyRow(Base):
@@ -293,13 +406,51 @@ class ApiKeyRow(Base):
     last_used_at: Mapped[datetime | None]
 
 
+class GroupEdgeRow(Base):
+    """That a principal, or a group, is a member of a group, as one source says."""
+
+    __tablename__ = "group_edges"
+
+    tenant: Mapped[str] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
+    source: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    group_id: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
+    member_id: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
+    expires_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("ix_group_edges_up", "tenant", "member_id", "group_id"),
+        Index("ix_group_edges_down", "tenant", "group_id", "member_id"),
+        Index(
+            "ix_group_edges_expires_at",
+            "tenant",
+            "expires_at",
+            sqlite_where=text("expires_at IS NOT NULL"),
+            postgresql_where=text("expires_at IS NOT NULL"),
+        ),
+    )
+
+
+class PrincipalEpochRow(Base):
+    """How often a change may have altered the groups of a principal. It only ever grows."""
+
+    __tablename__ = "principal_epochs"
+
+    tenant: Mapped[str] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
+    principal: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
+    epoch: Mapped[int] = mapped_column(BigInteger)
+
+
 class MetadataFieldRow(Base):
-    """A metadata field that some document of the tenant has had: what a filter may name."""
+    """A metadata field that documents of the tenant have had, for those who could read them: what
+    a filter may name."""
 
     __tablename__ = "metadata_fields"
 
     tenant: Mapped[str] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
     name: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
+    audience: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    """A digest of `access`."""
+    access: Mapped[Mapping[str, Any]]
 
 
 class FeedbackRow(Base):
@@ -312,3 +463,49 @@ class FeedbackRow(Base):
     rating: Mapped[str] = mapped_column(String(32))
     comment: Mapped[str | None] = mapped_column(SourceText)
     created_at: Mapped[datetime]
+
+
+class ValidationRow(Base):
+    """What the checks said of one version of a document; the last few versions' are kept."""
+
+    __tablename__ = "validations"
+
+    document: Mapped[str] = mapped_column(
+        ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True
+    )
+    generation: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """The document's, when it was ingested."""
+    tenant: Mapped[str] = mapped_column(String(ID_LENGTH))
+    content_hash: Mapped[str] = mapped_column(String(ID_LENGTH))
+    media_type: Mapped[str] = mapped_column(SourceText)
+    size: Mapped[int] = mapped_column(BigInteger)
+    revision: Mapped[str] = mapped_column(SourceText)
+    standing: Mapped[str] = mapped_column(String(32))
+    reason: Mapped[str] = mapped_column(String(ID_LENGTH))
+    verdicts: Mapped[list[Any]]
+    recorded_at: Mapped[datetime]
+
+
+class ProfileRow(Base):
+    """What other documents, and later versions, are compared with."""
+
+    __tablename__ = "document_profiles"
+
+    document: Mapped[str] = mapped_column(
+        ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True
+    )
+    signature: Mapped[bytes]
+    """MinHash values, 32 bits each, little-endian."""
+    columns: Mapped[Mapping[str, Any]]
+
+
+class SimilarityBandRow(Base):
+    """A hash of a stretch of a document's signature: alike documents share one."""
+
+    __tablename__ = "similarity_bands"
+
+    tenant: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    band: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    document: Mapped[str] = mapped_column(
+        ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True, index=True
+    )

@@ -4,48 +4,41 @@ import random
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import jwt
 
-from api.app import create_app
 from api.auth import ON_BEHALF_AUDIENCE
-from api.platform import Platform
 from api.settings import Settings
 from ingestion.pipeline import IngestPipeline
+from ingestion.validation.flow import validator_over
 from rag.access import Principal, PrincipalId, TenantId
 from rag.adapters.answerability import Answerability
 from rag.adapters.extractive import ExtractiveLanguageModel
 from rag.adapters.late_interaction import LateInteractionReranker
 from rag.adapters.qdrant_edge import open_edge_index
 from rag.adapters.relevance import StatementRanker
-from rag.answering import Answerer
-from rag.grounding import GroundingCheck
-from rag.prompts.registry import load_prompt
-from rag.retrieval import HybridRetriever
 from rag.storage.database import open_database
-from rag.storage.documents import Documents
-from rag.storage.feedback import Feedback
-from rag.storage.jobs import Jobs
 from rag.storage.keys import Keys, parse_token
 from rag.storage.originals import Originals
 from rag.storage.passages import Passages
-from rag.storage.sources import Sources
 from rag.testing import HashEmbedder
 from tests.acceptance.papers import (
     PAPERS_OF_A_TENANT,
     SOURCE_OF,
     TENANTS,
     IndexThatLags,
+    Minutes,
     Paper,
     Reader,
     Readers,
     World,
 )
 from tests.ingestion.standins import LineParser, SectionChunker
+from tests.platforms import http_over, platform_of
 
 USERS = tuple(f"user:{number}" for number in range(6))
 GROUPS = tuple(f"group:g{number}" for number in range(5))
@@ -120,57 +113,37 @@ async def open_site(database_url: str, folder: Path) -> AsyncGenerator[Site]:
             open_edge_index(folder / "index", dimensions=embedder.dimensions)
         )
         index = IndexThatLags(edge)
-        passages, documents = Passages(database), Documents(database)
-        originals = Originals(folder / "originals")
-        retriever = HybridRetriever(
-            index=index,
-            embedder=embedder,
-            passages=passages,
-            reranker=LateInteractionReranker(passages),
-        )
-        model = ExtractiveLanguageModel(
-            answerability=Answerability(ranker=StatementRanker(embedder=embedder))
-        )
-        platform = Platform(
-            settings=chosen,
+        originals, clock = Originals(folder / "originals"), Minutes()
+        platform = platform_of(
+            chosen,
             database=database,
-            keys=Keys(database),
-            documents=documents,
-            passages=passages,
-            sources=Sources(database),
-            jobs=Jobs(database),
             originals=originals,
             index=index,
             embedder=embedder,
-            retriever=retriever,
-            answerer=Answerer(
-                retriever=retriever,
-                language_model=model,
-                grounding=GroundingCheck(embedder=embedder),
-                prompt=load_prompt("answer", "v1"),
-                count_tokens=embedder.count_tokens,
+            reranker=LateInteractionReranker(Passages(database)),
+            model=ExtractiveLanguageModel(
+                answerability=Answerability(ranker=StatementRanker(embedder=embedder))
             ),
-            feedback=Feedback(database),
+            clock=clock,
         )
         pipeline = IngestPipeline(
             parser=LineParser(),
+            validator=validator_over(platform.sources, platform.verdicts),
             chunker=SectionChunker(),
             embedder_of=lambda _tenant: embedder,
             index=index,
-            documents=documents,
+            documents=platform.documents,
             originals=originals,
+            jobs=platform.jobs,
         )
         for tenant in TENANTS:
             await platform.sources.add_tenant(tenant)
             await platform.sources.register(
                 tenant, kind="memory", name="papers", settings={}, source=SOURCE_OF[tenant]
             )
-        world, papers = World(pipeline, index), first_papers()
+        world = World(pipeline, index, platform.documents, platform.groups, clock)
+        papers = first_papers()
         for paper in papers:
             await world.put(paper)
-        app = create_app(nullcontext(platform), settings=chosen)
-        await stack.enter_async_context(app.router.lifespan_context(app))
-        http = await stack.enter_async_context(
-            httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://rag.test")
-        )
+        _, http = await stack.enter_async_context(http_over(platform))
         yield Site(http, platform.keys, world, papers)

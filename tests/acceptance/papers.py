@@ -1,14 +1,18 @@
 """A small world of papers for the access property: its state, a simple reference, and its writes."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from connectors.protocols import AccessChanged, Deleted, Upserted
+from ingestion.expiring import drop_ended_grants
 from ingestion.outcomes import AccessUpdated, Indexed, Outcome, Removed, Unchanged
 from ingestion.pipeline import IngestPipeline
-from rag.access import AccessList, AccessScope, PrincipalId, TenantId
+from rag.access import AccessList, AccessScope, Expiry, Membership, PrincipalId, TenantId
 from rag.protocols import Index, IndexPoint
+from rag.storage.documents import Documents
+from rag.storage.groups import Groups
 from rag.storage.records import document_id_of
 from rag.types import ChunkId, DocumentId, Filters, IndexHit, Metadata, SourceId, Vector
 from tests.ingestion.standins import FolderInMemory
@@ -32,12 +36,53 @@ class Readers:
 
     clauses: tuple[frozenset[str], ...]
     denied: frozenset[str] = frozenset()
+    ends: frozenset[tuple[int, str, int]] = frozenset()
+    """(clause, identity, minute) of grants that end."""
 
     def as_access_list(self) -> AccessList:
         return AccessList(
             tuple(frozenset(map(PrincipalId, clause)) for clause in self.clauses),
             frozenset(map(PrincipalId, self.denied)),
+            frozenset(
+                Expiry(clause, PrincipalId(identity), moment_of(minute))
+                for clause, identity, minute in self.ends
+            ),
         )
+
+    def at(self, minute: int) -> "Readers":
+        """Without the grants that ended."""
+        ended = {(clause, identity) for clause, identity, end in self.ends if end <= minute}
+        return Readers(
+            tuple(
+                frozenset(identity for identity in clause if (number, identity) not in ended)
+                for number, clause in enumerate(self.clauses)
+            ),
+            self.denied,
+            frozenset(end for end in self.ends if end[2] > minute),
+        )
+
+
+def moment_of(minute: int) -> datetime:
+    return datetime(2026, 3, 31, tzinfo=UTC) + timedelta(minutes=minute)
+
+
+@dataclass(slots=True)
+class Minutes:
+    """A clock that is set by hand."""
+
+    minute: int = 0
+
+    def __call__(self) -> datetime:
+        return moment_of(self.minute)
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """That `member` belongs to `group`, until a minute or for good."""
+
+    member: str
+    group: str
+    until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +136,22 @@ class Paper:
 # --- the reference -----------------------------------------------------------------------------
 
 
-def may_read(reader: Reader, paper: Paper) -> bool:
-    """The rule as the access decision record says it, and nothing clever."""
+def identities_of(reader: Reader, edges: Collection[Edge], minute: int) -> set[str]:
+    """What the reader is, and all that can be reached from there."""
     held = {"everyone", reader.user, *reader.groups}
+    while True:
+        more = {
+            edge.group
+            for edge in edges
+            if edge.member in held and (edge.until is None or minute < edge.until)
+        }
+        if more <= held:
+            return held
+        held |= more
+
+
+def may_read(reader: Reader, held: Collection[str], paper: Paper) -> bool:
+    """The rule as the access decision record says it, and nothing clever."""
     if paper.tenant != reader.tenant:
         return False
     for identity in paper.readers.denied:
@@ -177,11 +235,20 @@ class World:
 
     pipeline: IngestPipeline
     index: IndexThatLags
+    documents: Documents
+    groups: Groups
+    clock: Minutes
     folders: dict[TenantId, FolderInMemory] = field(
         default_factory=lambda: {tenant: FolderInMemory(SOURCE_OF[tenant]) for tenant in TENANTS}
     )
     ledger: dict[PaperKey, Paper] = field(default_factory=dict[PaperKey, Paper])
     indexed: dict[PaperKey, Paper] = field(default_factory=dict[PaperKey, Paper])
+    """What the index holds: without the grants that were taken out of it when they had ended."""
+    edges: dict[TenantId, tuple[Edge, ...]] = field(
+        default_factory=lambda: dict.fromkeys(TENANTS, ())
+    )
+    _followed: dict[PaperKey, Paper] = field(default_factory=dict[PaperKey, Paper])
+    """What the ledger said when the index last followed."""
 
     async def put(self, paper: Paper) -> None:
         """The paper is there as it now is: new, edited, or for other readers."""
@@ -211,10 +278,34 @@ class World:
         await self.index.catch_up()
         self._index_follows()
 
+    async def regroup(self, tenant: TenantId, edges: tuple[Edge, ...]) -> None:
+        """These are the tenant's memberships from now on."""
+        self.edges[tenant] = edges
+        said = [
+            Membership(
+                PrincipalId(edge.member),
+                PrincipalId(edge.group),
+                None if edge.until is None else moment_of(edge.until),
+            )
+            for edge in edges
+        ]
+        await self.groups.replace(tenant, SOURCE_OF[tenant], said)
+
+    async def sweep(self) -> None:
+        """Grants that ended leave the index, unless it is behind with more than that."""
+        if self.index.is_behind:
+            return
+        await drop_ended_grants(self.documents, self.index)
+        minute = self.clock.minute
+        self.indexed = {
+            key: replace(paper, readers=paper.readers.at(minute))
+            for key, paper in self.indexed.items()
+        }
+
     def opens(self, paper: Paper, reader: Reader) -> bool:
         """Whether the paper may be read: what the ledger says counts, whatever the index says."""
         now = self.ledger.get((paper.tenant, paper.number))
-        return now is not None and may_read(reader, now)
+        return now is not None and self._admits(reader, now)
 
     def finds(self, paper: Paper, reader: Reader) -> bool:
         """Whether a search can come upon the paper: an index that is behind may not show it yet."""
@@ -222,7 +313,13 @@ class World:
         now, indexed = self.ledger.get(key), self.indexed.get(key)
         if now is None or indexed is None or now.revision != indexed.revision:
             return False
-        return may_read(reader, now) and may_read(reader, indexed)
+        held = identities_of(reader, self.edges[reader.tenant], self.clock.minute)
+        return self._admits(reader, now) and may_read(reader, held, indexed)
+
+    def _admits(self, reader: Reader, paper: Paper) -> bool:
+        minute = self.clock.minute
+        held = identities_of(reader, self.edges[reader.tenant], minute)
+        return may_read(reader, held, replace(paper, readers=paper.readers.at(minute)))
 
     async def _ingest(
         self,
@@ -234,5 +331,13 @@ class World:
         assert isinstance(outcome, expected), outcome
 
     def _index_follows(self) -> None:
-        if not self.index.is_behind:
-            self.indexed = dict(self.ledger)
+        if self.index.is_behind:
+            return
+        for key in self._followed.keys() | self.ledger.keys():
+            now = self.ledger.get(key)
+            if now == self._followed.get(key):
+                continue
+            if now is None:
+                del self._followed[key], self.indexed[key]
+            else:
+                self._followed[key] = self.indexed[key] = now

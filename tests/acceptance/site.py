@@ -1,23 +1,21 @@
 """A platform as it is set up, over a folder of documents, with a reader at its API."""
 
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from api.app import create_app
 from api.permissions import EVERY_PERMISSION
 from api.platform import Platform
 from api.settings import Settings
 from api.wiring import open_platform
 from rag.access import Principal, PrincipalId, TenantId
 from rag.storage.records import Source, StoredDocument
-from tests.acceptance.bad_files import (
-    MAX_BYTES,
-)
+from tests.acceptance.bad_files import MAX_BYTES
+from tests.platforms import http_over
 from tests.syncing import sync
 
 TENANT = TenantId("acme")
@@ -73,13 +71,11 @@ async def open_site(root: Path, folder: Path) -> AsyncGenerator[Site]:
             principal=Principal(TENANT, PrincipalId("user:1")),
             permissions=EVERY_PERMISSION,
         )
-        app = create_app(nullcontext(platform), settings=settings)
-        await stack.enter_async_context(app.router.lifespan_context(app))
-        http = await stack.enter_async_context(
-            httpx.AsyncClient(
-                transport=httpx.ASGITransport(app=app, raise_app_exceptions=False),
-                base_url="http://rag.test",
+        _, http = await stack.enter_async_context(
+            http_over(
+                platform,
                 headers={"Authorization": f"Bearer {made.token}"},
+                raise_app_exceptions=False,
             )
         )
         yield Site(platform=platform, http=http, folder=folder, source=source)

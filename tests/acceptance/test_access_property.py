@@ -23,6 +23,7 @@ from tests.acceptance.papers import (
     PAPERS_OF_A_TENANT,
     TENANTS,
     WORDS,
+    Edge,
     Paper,
     Reader,
     Readers,
@@ -35,10 +36,27 @@ URI = re.compile(r"paper-\d{3}")
 # --- what is drawn -----------------------------------------------------------------------------
 
 identities = st.sampled_from((*USERS, *GROUPS, "everyone"))
-access_lists = st.builds(
-    Readers,
-    clauses=st.lists(st.frozensets(identities, max_size=4), max_size=4).map(tuple),
-    denied=st.one_of(st.just(frozenset[str]()), st.frozensets(identities, max_size=2)),
+minutes = st.integers(1, 3)
+
+
+@st.composite
+def access_lists(draw: st.DrawFn) -> Readers:
+    """Ends count from the minute in which a paper gets its readers."""
+    clauses = tuple(draw(st.lists(st.frozensets(identities, max_size=4), max_size=4)))
+    granted = [(number, one) for number, clause in enumerate(clauses) for one in sorted(clause)]
+    ending = draw(st.sets(st.sampled_from(granted), max_size=4)) if granted else set[Any]()
+    return Readers(
+        clauses,
+        denied=draw(st.one_of(st.just(frozenset[str]()), st.frozensets(identities, max_size=2))),
+        ends=frozenset((number, one, draw(minutes)) for number, one in sorted(ending)),
+    )
+
+
+edges = st.builds(
+    Edge,
+    member=identities,
+    group=st.sampled_from(GROUPS),
+    until=st.one_of(st.none(), st.none(), minutes),
 )
 numbers = st.integers(0, PAPERS_OF_A_TENANT - 1)
 tenants = st.sampled_from(TENANTS)
@@ -51,6 +69,14 @@ class Change:
     readers: Readers | None
     """None deletes the paper."""
     is_edited: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Regrouping:
+    """Other memberships, in place of all that the tenant had."""
+
+    tenant: TenantId
+    edges: tuple[Edge, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +98,10 @@ class Visit:
 @dataclass(frozen=True, slots=True)
 class Round:
     index_is_behind: bool
+    passed: int
+    """Minutes since the round before."""
+    is_swept: bool
+    regroupings: tuple[Regrouping, ...]
     changes: tuple[Change, ...]
     visits: tuple[Visit, ...]
 
@@ -80,7 +110,7 @@ changes = st.builds(
     Change,
     tenant=tenants,
     number=numbers,
-    readers=st.one_of(access_lists, access_lists, access_lists, st.none()),
+    readers=st.one_of(access_lists(), access_lists(), access_lists(), st.none()),
     is_edited=st.booleans(),
 )
 readers = st.builds(
@@ -101,9 +131,17 @@ visits = st.builds(
     streams=st.booleans(),
     opens=st.lists(st.tuples(tenants, numbers), min_size=3, max_size=3).map(tuple),
 )
+regroupings = st.builds(
+    Regrouping,
+    tenant=tenants,
+    edges=st.lists(edges, max_size=6, unique_by=lambda edge: (edge.member, edge.group)).map(tuple),
+)
 rounds = st.builds(
     Round,
     index_is_behind=st.booleans(),
+    passed=st.integers(0, 2),
+    is_swept=st.booleans(),
+    regroupings=st.lists(regroupings, max_size=2).map(tuple),
     changes=st.lists(changes, max_size=4).map(tuple),
     visits=st.lists(visits, min_size=4, max_size=4).map(tuple),
 )
@@ -116,6 +154,15 @@ async def play(site: Site, drawn: Round) -> None:
     if world.index.is_behind and not drawn.index_is_behind:
         await world.index_catches_up()
     world.index.is_behind = drawn.index_is_behind
+    world.clock.minute += drawn.passed
+    if drawn.is_swept:
+        await world.sweep()
+    for regrouping in drawn.regroupings:
+        later = [
+            edge if edge.until is None else replace(edge, until=edge.until + world.clock.minute)
+            for edge in regrouping.edges
+        ]
+        await world.regroup(regrouping.tenant, tuple(later))
     for change in drawn.changes:
         at = PAPERS_OF_A_TENANT * TENANTS.index(change.tenant) + change.number
         now = world.ledger.get((change.tenant, change.number), site.first[at])
@@ -123,7 +170,8 @@ async def play(site: Site, drawn: Round) -> None:
             await world.remove(now)
         else:
             revision = now.revision + change.is_edited
-            await world.put(replace(now, readers=change.readers, revision=revision))
+            readers = starting(change.readers, world.clock.minute)
+            await world.put(replace(now, readers=readers, revision=revision))
     for visit in drawn.visits:
         headers = await site.headers_of(visit.reader, comes_with_a_key=visit.comes_with_a_key)
         await check_search(site, visit, headers)
@@ -134,11 +182,19 @@ async def play(site: Site, drawn: Round) -> None:
             await check_document(site, visit.reader, site.first[at], headers)
 
 
+def starting(readers: Readers, minute: int) -> Readers:
+    """`readers` whose grants end so many minutes after `minute`."""
+    later = frozenset((clause, one, end + minute) for clause, one, end in readers.ends)
+    return replace(readers, ends=later)
+
+
 async def start_over(site: Site) -> None:
     """Every example starts from the same papers, so that each can be run again alone."""
     await site.world.index_catches_up()
     for paper in site.first:
         await site.world.put(paper)
+    for tenant in TENANTS:
+        await site.world.regroup(tenant, ())
 
 
 def current(site: Site) -> list[Paper]:

@@ -10,6 +10,7 @@ import pytest_asyncio
 from rag.access import Principal, scope_of
 from rag.errors import NotFound
 from rag.storage.records import DocumentState, JobState
+from rag.storage.verdict_records import Result
 from rag.types import Answer, Query, Refusal
 from tests.sample_company import CORPUS, TENANT, SampleCompany, employee, open_sample_company
 
@@ -76,6 +77,24 @@ async def test_every_file_is_taken_in_and_none_failed(company: SampleCompany) ->
     assert {state for state, number in jobs.items() if number} == {JobState.DONE}
     source = await company.platform.sources.get(TENANT, company.source.id)
     assert source.problems == () and source.last_sync_error is None
+
+
+async def test_validation_warns_of_the_planted_instructions_and_quarantines_nothing(
+    company: SampleCompany,
+) -> None:
+    verdicts = company.platform.verdicts
+    assert await verdicts.quarantined(TENANT) == []
+    warned: dict[str, set[str]] = {}
+    for relative in files_of(company):
+        [found] = await verdicts.of_document(TENANT, company.id_of(relative))
+        told = {each.reason for each in found.validation.verdicts if each.result is Result.WARNED}
+        # Which of two alike documents is warned about depends on which was there first.
+        if told := told - {"near_duplicate"}:
+            warned[relative] = told
+    assert warned == {
+        "it/helpdock-faq.html": {"hidden_text", "instructions"},
+        "sales/partner-portal-faq.html": {"hidden_text", "instructions"},
+    }
 
 
 async def test_every_document_has_a_chunk_and_the_index_holds_them_all(

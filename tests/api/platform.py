@@ -1,7 +1,7 @@
 """A platform for tests of the API: real stores, and the shipped stand-ins for the models."""
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,23 +10,13 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from api.app import create_app
 from api.permissions import EVERY_PERMISSION, Permission
 from api.platform import Platform
 from api.settings import Settings
 from rag.access import Principal, PrincipalId, TenantId, readable_by
-from rag.answering import Answerer
-from rag.grounding import GroundingCheck
-from rag.prompts.registry import load_prompt
 from rag.protocols import Index, IndexPoint, LanguageModel
-from rag.retrieval import HybridRetriever
 from rag.storage.database import open_database
-from rag.storage.documents import Documents
-from rag.storage.feedback import Feedback
-from rag.storage.jobs import Jobs
-from rag.storage.keys import Keys
 from rag.storage.originals import Originals
-from rag.storage.passages import Passages
 from rag.storage.records import NewChunk, NewVersion, document_id_of
 from rag.storage.sources import Sources
 from rag.storage.tables import Base
@@ -41,6 +31,7 @@ from rag.types import (
     Span,
     VersionId,
 )
+from tests.platforms import http_over, platform_of
 
 ACME, OTHER = TenantId("acme"), TenantId("other")
 SOURCE = SourceId("handbook")
@@ -90,6 +81,7 @@ class Site:
         *,
         readers: Iterable[str],
         denied: Iterable[str] = (),
+        until: Mapping[str, datetime] | None = None,
         tenant: TenantId = ACME,
         source: SourceId = SOURCE,
         title: str = "",
@@ -100,7 +92,7 @@ class Site:
         """A document of one chunk, in the ledger and in the index, as an ingest leaves it."""
         platform, described = self.platform, dict(metadata or {})
         ref = DocumentRef(document_id_of(tenant, source, uri), tenant, source, uri, title or uri)
-        access = readable_by(readers, denied=denied)
+        access = readable_by(readers, denied=denied, until=until)
         original = body if body is not None else text.encode()
         chunk = Chunk(
             id=ChunkId(f"{ref.id}-0"[-64:]),
@@ -167,38 +159,15 @@ async def open_site(
             settings={"root": str(tmp / "handbook")},
             source=SOURCE,
         )
-        passages, embedder = Passages(database), HashEmbedder()
-        index = MemoryIndex() if index is None else index
         scripted = ScriptedLanguageModel(reply)
-        retriever = HybridRetriever(
-            index=index, embedder=embedder, passages=passages, reranker=KeepOrder()
-        )
-        platform = Platform(
-            settings=chosen,
+        platform = platform_of(
+            chosen,
             database=database,
-            keys=Keys(database),
-            documents=Documents(database),
-            passages=passages,
-            sources=sources,
-            jobs=Jobs(database),
             originals=Originals(tmp / "originals"),
-            feedback=Feedback(database),
-            index=index,
-            embedder=embedder,
-            retriever=retriever,
-            answerer=Answerer(
-                retriever=retriever,
-                language_model=model or scripted,
-                grounding=GroundingCheck(embedder=embedder),
-                prompt=load_prompt("answer", "v1"),
-                count_tokens=embedder.count_tokens,
-            ),
+            index=MemoryIndex() if index is None else index,
+            embedder=HashEmbedder(),
+            reranker=KeepOrder(),
+            model=model or scripted,
         )
-        app = create_app(nullcontext(platform), settings=chosen)
-        async with (
-            app.router.lifespan_context(app),
-            httpx.AsyncClient(
-                transport=httpx.ASGITransport(app=app), base_url="http://rag.test"
-            ) as http,
-        ):
+        async with http_over(platform) as (app, http):
             yield Site(app=app, http=http, platform=platform, model=scripted, tmp=tmp)

@@ -121,6 +121,58 @@ async def test_a_removed_connector_is_gone_and_its_documents_go(
     assert (job["kind"], job["uri"]) == ("delete", "file:///a")
 
 
+async def test_a_git_repository_is_registered_and_a_path_is_held_to_the_same_folders(
+    site: Site, me: dict[str, str]
+) -> None:
+    for settings, told in (
+        ({"url": "https://example.org/handbook.git", "branch": "main", "folder": "docs"}, None),
+        ({"root": str(site.tmp / "repository")}, None),
+        ({"root": str(site.platform.settings.data_dir)}, "own data"),
+        ({"url": "https://u:hunter2@example.org/x.git"}, "no password"),
+        ({"url": "file:///etc"}, "https"),
+        ({"url": "ext::sh -c id"}, "url"),
+        ({"url": "https://example.org/x.git", "root": "/x"}, "either"),
+        ({"root": "/x", "branch": "--upload-pack=x"}, "branch"),
+        ({"root": "/x", "folder": "../y"}, "folder"),
+    ):
+        body = {"kind": "git", "name": "n", "settings": settings}
+        response = await site.http.post("/v1/admin/connectors", json=body, headers=me)
+        assert response.status_code == (201 if told is None else 422), response.text
+        assert told is None or told in response.json()["detail"]
+        assert "hunter2" not in response.text or told is None
+
+
+async def test_how_a_source_is_followed_is_set_with_it(site: Site, me: dict[str, str]) -> None:
+    folder = site.tmp / "share"
+    folder.mkdir()
+    body = {
+        "kind": "filesystem",
+        "name": "share",
+        "settings": {"root": str(folder), "sync_every": "15m", "max_deleted_share": 0.5},
+    }
+    made = await site.http.post("/v1/admin/connectors", json=body, headers=me)
+    assert made.status_code == 201, made.text
+    assert made.json()["held_back_deletions"] == 0
+    path = f"/v1/admin/connectors/{made.json()['id']}"
+    status = (await site.http.get(f"{path}/status", headers=me)).json()
+    assert status["next_sync_at"] is not None
+    assert (status["found"], status["jobs"]["per_second"]) == (None, None)
+    wrong = {"settings": {"root": str(folder), "sync_every": "often"}}
+    assert (await site.http.patch(path, json=wrong, headers=me)).status_code == 422
+
+
+async def test_held_back_deletions_are_confirmed_with_the_next_sync(
+    site: Site, me: dict[str, str]
+) -> None:
+    path = f"/v1/admin/connectors/{SOURCE}/sync"
+    for body, confirmed in ((None, False), ({"confirm_deletions": True}, True)):
+        accepted = await site.http.post(path, json=body, headers=me)
+        job = await site.platform.jobs.get(ACME, JobId(accepted.json()["job_id"]))
+        assert bool(job.payload.get("confirm_deletions")) is confirmed
+    refused = await site.http.post(path, json={"confirm_deletions": "perhaps"}, headers=me)
+    assert refused.status_code == 422
+
+
 async def test_what_apps_push_is_not_synchronised(site: Site, me: dict[str, str]) -> None:
     pushed = await site.http.post("/v1/documents", json={"uri": "a:b", "text": "x"}, headers=me)
     job = await site.platform.jobs.get(ACME, JobId(pushed.json()["job_id"]))

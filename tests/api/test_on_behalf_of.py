@@ -12,12 +12,15 @@ import pytest
 from api.auth import ON_BEHALF_AUDIENCE, Authenticator
 from api.permissions import EVERY_PERMISSION, Permission
 from api.settings import OidcSettings
-from rag.access import Principal, PrincipalId, TenantId
+from rag.access import Membership, Principal, PrincipalId, TenantId
 from rag.errors import Forbidden, Unauthenticated
 from rag.storage.database import open_database
+from rag.storage.groups import Groups
 from rag.storage.keys import Keys, parse_token
 from rag.storage.sources import Sources
+from rag.storage.standings import Standings
 from rag.storage.tables import Base
+from rag.types import SourceId
 
 ACME = TenantId("acme")
 APP = Principal(ACME, PrincipalId("app:intranet"), frozenset({PrincipalId("group:everything")}))
@@ -27,6 +30,7 @@ APP = Principal(ACME, PrincipalId("app:intranet"), frozenset({PrincipalId("group
 class App:
     authenticator: Authenticator
     keys: Keys
+    groups: Groups
     token: str
 
     @property
@@ -57,9 +61,13 @@ async def app(tmp_path: Path) -> AsyncGenerator[App]:
         keys = Keys(database)
         made = await keys.create(name="intranet", principal=APP, permissions=EVERY_PERMISSION)
         authenticator = Authenticator(
-            keys=keys, oidc=None, oidc_settings=OidcSettings(), oidc_tenant=ACME
+            keys=keys,
+            standings=Standings(Groups(database)),
+            oidc=None,
+            oidc_settings=OidcSettings(),
+            oidc_tenant=ACME,
         )
-        yield App(authenticator, keys, made.token)
+        yield App(authenticator, keys, Groups(database), made.token)
 
 
 async def test_the_person_has_their_own_identities_and_none_of_the_apps(app: App) -> None:
@@ -70,6 +78,18 @@ async def test_the_person_has_their_own_identities_and_none_of_the_apps(app: App
     assert caller.via == "on_behalf_of"
 
 
+async def test_the_person_belongs_to_what_the_ledger_says_and_the_app_does_not_count(
+    app: App,
+) -> None:
+    edges = [("user:1042", "a"), ("group:finance", "b"), ("group:everything", "c"), (APP.id, "d")]
+    said = [Membership(PrincipalId(one), PrincipalId(f"group:{of}")) for one, of in edges]
+    await app.groups.replace(ACME, SourceId("directory"), said)
+    person = await app.authenticator.caller(f"Bearer {app.token}", app.assertion())
+    assert person.principal.groups == {"group:finance", "group:a", "group:b"}
+    itself = await app.authenticator.caller(f"Bearer {app.token}", None)
+    assert itself.principal.groups == {"group:everything", "group:c", "group:d"}
+
+
 async def test_the_person_can_neither_administrate_nor_speak_for_others(app: App) -> None:
     caller = await app.authenticator.caller(f"Bearer {app.token}", app.assertion())
     assert caller.permissions == EVERY_PERMISSION - {Permission.ADMIN, Permission.IMPERSONATE}
@@ -77,7 +97,7 @@ async def test_the_person_can_neither_administrate_nor_speak_for_others(app: App
 
 async def test_a_key_that_may_not_speak_for_others_does_not(app: App) -> None:
     made = await app.keys.create(name="plain", principal=APP, permissions=["search", "admin"])
-    plain = App(app.authenticator, app.keys, made.token)
+    plain = App(app.authenticator, app.keys, app.groups, made.token)
     with pytest.raises(Forbidden):
         await app.authenticator.caller(f"Bearer {plain.token}", plain.assertion())
 
@@ -124,7 +144,7 @@ async def test_a_person_without_groups_has_none(app: App) -> None:
 
 async def test_another_apps_assertion_is_refused(app: App) -> None:
     made = await app.keys.create(name="other", principal=APP, permissions=EVERY_PERMISSION)
-    other = App(app.authenticator, app.keys, made.token)
+    other = App(app.authenticator, app.keys, app.groups, made.token)
     with pytest.raises(Unauthenticated):
         await app.authenticator.caller(f"Bearer {app.token}", other.assertion())
 

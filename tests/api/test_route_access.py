@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from api.deps import PUBLIC, declared_routes
 from api.permissions import EVERY_PERMISSION, NEVER_ON_BEHALF
+from rag.access import Membership, PrincipalId
 from rag.errors import ConfigurationError
 from rag.storage.records import JobKind, NewJob
 from tests.api.platform import ACME, OTHER, SOURCE, Site, open_site
@@ -47,6 +48,7 @@ PUSHED: Mapping[str, Callable[[Things], str]] = {"document_id": lambda things: t
 CONNECTOR: Mapping[str, Callable[[Things], str]] = {"connector_id": lambda _: SOURCE}
 JOB: Mapping[str, Callable[[Things], str]] = {"job_id": lambda things: things.job}
 KEY: Mapping[str, Callable[[Things], str]] = {"key_id": lambda things: things.key}
+GROUP: Mapping[str, Callable[[Things], str]] = {"group_id": lambda _: f"group:{MARK}"}
 
 EXPECTED: Mapping[tuple[str, str], Expected] = {
     ("POST", "/v1/search"): Expected(200, 200, 200, {"query": "zinnober budget"}),
@@ -74,13 +76,28 @@ EXPECTED: Mapping[tuple[str, str], Expected] = {
     ("GET", "/v1/admin/connectors/{connector_id}/status"): Expected(200, 403, 404, path=CONNECTOR),
     ("POST", "/v1/admin/reindex"): Expected(202, 403, 404, {"connector": SOURCE}),
     ("GET", "/v1/admin/jobs"): Expected(200, 403, 200),
+    ("GET", "/v1/admin/jobs/failures"): Expected(200, 403, 200),
+    ("POST", "/v1/admin/jobs/retry"): Expected(202, 403, 202, {}),
     ("GET", "/v1/admin/jobs/{job_id}"): Expected(200, 403, 404, path=JOB),
     ("POST", "/v1/admin/jobs/{job_id}/retry"): Expected(202, 403, 404, path=JOB),
+    ("GET", "/v1/admin/documents/{document_id}/validations"): Expected(
+        200, 403, 404, path=DOCUMENT
+    ),
+    ("GET", "/v1/admin/quarantine"): Expected(200, 403, 200),
+    ("POST", "/v1/admin/quarantine/{document_id}/release"): Expected(
+        404, 403, 404, {}, path=DOCUMENT
+    ),
     ("GET", "/v1/admin/keys"): Expected(200, 403, 200),
     ("POST", "/v1/admin/keys"): Expected(
         201, 403, 201, {"name": "n", "principal": "user:9", "permissions": ["search"]}
     ),
     ("DELETE", "/v1/admin/keys/{key_id}"): Expected(204, 403, 404, path=KEY),
+    ("GET", "/v1/admin/groups"): Expected(200, 403, 200),
+    ("GET", "/v1/admin/groups/{group_id}"): Expected(200, 403, 404, path=GROUP),
+    ("PUT", "/v1/admin/groups/{group_id}"): Expected(
+        200, 403, 200, {"members": [{"id": "user:9"}]}, path={"group_id": lambda _: "group:new"}
+    ),
+    ("DELETE", "/v1/admin/groups/{group_id}"): Expected(204, 403, 404, path=GROUP),
     ("GET", "/v1/admin/access/explain"): Expected(
         200, 403, 404, params=lambda things: {"user": "user:1", "document": things.document}
     ),
@@ -112,6 +129,9 @@ async def things_of_the_owner(site: Site, owner: dict[str, str]) -> Things:
     [job] = await site.platform.jobs.enqueue(
         [NewJob(tenant=ACME, source=SOURCE, kind=JobKind.UPSERT, uri=f"file:///{MARK}")]
     )
+    group = PrincipalId(f"group:{MARK}")
+    team = [Membership(PrincipalId("user:owner"), group)]
+    await site.platform.groups.put_members(ACME, group, team)
     [newest, *_] = await site.platform.keys.listed(ACME)
     return Things(document, pushed_document, job, newest.id)
 

@@ -1,5 +1,6 @@
 """Access files: what they grant, and that nothing malformed ever opens anything."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.access_files import AccessFile, MalformedAccessFile, read_access_file
-from rag.access import NOBODY, readable_by
+from rag.access import NOBODY, Principal, PrincipalId, TenantId, readable_by, scope_of
 
 ROOT = Path("/srv/documents")
 FOLDER = ROOT / "finance"
@@ -39,6 +40,70 @@ def test_a_file_entry_replaces_the_readers_and_merges_the_metadata() -> None:
     note = access_file.grant_for("note.md")
     assert note.access == readable_by(["group:finance"])
     assert note.metadata["date"] == "2026-03-31"
+
+
+UNTIL = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("until", "end"),
+    [
+        ("2026-12-31", UNTIL),
+        ("'2026-12-31'", UNTIL),
+        ("2026-12-31T23:30:00Z", datetime(2026, 12, 31, 23, 30, tzinfo=UTC)),
+        ("2026-12-31 23:30:00+01:00", datetime(2026, 12, 31, 22, 30, tzinfo=UTC)),
+        ("'2026-12-31T23:30:00+01:00'", datetime(2026, 12, 31, 22, 30, tzinfo=UTC)),
+    ],
+)
+def test_a_reader_may_be_one_until_a_day_or_a_moment(until: str, end: datetime) -> None:
+    grant = read(f"readers: [group:finance, {{id: user:1042, until: {until}}}]").grant_for("a.md")
+    readers = ["group:finance", "user:1042"]
+    assert grant.access == readable_by(readers, until={"user:1042": end})
+    guest = scope_of(Principal(TenantId("acme"), PrincipalId("user:1042")))
+    assert guest.admits(guest.tenant, grant.access, at=end - timedelta(microseconds=1))
+    assert not guest.admits(guest.tenant, grant.access, at=end)
+    lasting = read("readers: [group:finance, user:1042]").grant_for("a.md")
+    assert grant.fingerprint != lasting.fingerprint
+
+
+def test_a_files_readers_may_have_ends_of_their_own() -> None:
+    access_file = read(
+        "readers: [{id: user:1, until: 2026-12-31}]\n"
+        "files: {a.md: {readers: [user:1]}, b.md: {readers: [{id: user:2, until: 2026-12-31}]}}\n"
+    )
+    assert access_file.grant_for("a.md").access == readable_by(["user:1"])
+    assert access_file.grant_for("b.md").access == readable_by(["user:2"], until={"user:2": UNTIL})
+    assert access_file.grant_for("c.md").access == readable_by(["user:1"], until={"user:1": UNTIL})
+
+
+@pytest.mark.parametrize(
+    "readers",
+    [
+        "[{id: user:1}]",
+        "[{id: user:1, until: }]",
+        "[{id: user:1, until: soon}]",
+        "[{id: user:1, until: 2026}]",
+        "[{id: user:1, until: 2026-02-31}]",
+        "[{id: user:1, until: '2026-02-31'}]",
+        "[{id: user:1, until: 2026-12-31T10:00:00}]",
+        "[{id: user:1, until: 9999-12-31}]",
+        "[{id: user:1, until: [2026-12-31]}]",
+        "[{until: 2026-12-31}]",
+        "[{id: [user:1], until: 2026-12-31}]",
+        "[{id: anna, until: 2026-12-31}]",
+        "[{id: user:1, until: 2026-12-31, from: 2026-01-01}]",
+        "[user:1, {id: user:1, until: 2026-12-31}]",
+        "[{id: user:1, until: 2026-12-31}, {id: user:1, until: 2027-12-31}]",
+    ],
+)
+def test_an_end_that_is_none_makes_the_file_malformed(readers: str) -> None:
+    with pytest.raises(MalformedAccessFile):
+        read(f"readers: {readers}")
+
+
+def test_who_is_denied_has_no_end() -> None:
+    with pytest.raises(MalformedAccessFile):
+        read("readers: [everyone]\ndeny: [{id: user:1, until: 2026-12-31}]")
 
 
 def test_an_exact_name_speaks_after_any_glob() -> None:

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from connectors.access_files import Grant
 from connectors.filesystem import FilesystemConnector
-from connectors.protocols import AccessChanged, Change, Deleted, Problem, Seen, Upserted
+from connectors.protocols import Listed, Problem
 from rag.access import NOBODY, AccessList, readable_by
 from rag.errors import LimitExceeded, SourceGone, SourceUnavailable
 from rag.types import SourceId
@@ -48,54 +48,63 @@ def write(path: Path, text: str, *, mtime: int | None = None) -> Path:
     return path
 
 
-async def changes(connector: FilesystemConnector, since: Mapping[str, Seen]) -> list[Change]:
-    return [change async for change in connector.discover(since)]
+async def listed(connector: FilesystemConnector) -> list[Listed | Problem]:
+    return [found async for found in connector.listing()]
 
 
-async def snapshot(connector: FilesystemConnector) -> dict[str, Seen]:
-    found = await changes(connector, {})
-    return {change.uri: change.seen for change in found if isinstance(change, Upserted)}
+async def files_of(connector: FilesystemConnector) -> dict[str, Listed]:
+    return {found.uri: found for found in await listed(connector) if isinstance(found, Listed)}
 
 
 async def test_a_new_a_changed_and_a_deleted_file_are_told_apart(root: Path) -> None:
-    write(root / "stays.md", "a", mtime=1)
-    write(root / "changes.md", "a", mtime=1)
-    write(root / "goes.md", "a", mtime=1)
+    stays = write(root / "stays.md", "a", mtime=1).as_uri()
+    changes = write(root / "changes.md", "a", mtime=1).as_uri()
+    goes = write(root / "goes.md", "a", mtime=1).as_uri()
     connector = connect(root)
-    before = await snapshot(connector)
-    assert await changes(connector, before) == []
+    before = await files_of(connector)
+    assert await files_of(connector) == before
     write(root / "changes.md", "b", mtime=2)
     (root / "goes.md").unlink()
-    write(root / "comes.md", "a")
-    after = await changes(connector, before)
-    assert [(type(change), change.uri) for change in after] == [
-        (Upserted, (root / "changes.md").as_uri()),
-        (Upserted, (root / "comes.md").as_uri()),
-        (Deleted, (root / "goes.md").as_uri()),
-    ]
+    comes = write(root / "comes.md", "a").as_uri()
+    after = await files_of(connector)
+    assert before.keys() - after.keys() == {goes}
+    assert after.keys() - before.keys() == {comes}
+    assert after[stays] == before[stays]
+    assert after[changes].seen.revision != before[changes].seen.revision
+
+
+async def test_a_moved_file_keeps_its_identity(root: Path) -> None:
+    write(root / "a.md", "a")
+    connector = connect(root)
+    [before] = (await files_of(connector)).values()
+    (root / "b").mkdir()
+    (root / "a.md").rename(root / "b" / "c.md")
+    [after] = (await files_of(connector)).values()
+    assert after.uri != before.uri
+    assert after.seen.identity == before.seen.identity is not None
 
 
 async def test_a_change_of_readers_is_no_change_of_content(root: Path) -> None:
     file = write(root / "a" / "b.md", "text")
     connector = connect(root)
-    before = await snapshot(connector)
+    [before] = (await files_of(connector)).values()
     write(root / ".access.yaml", "readers: [group:it]\nmetadata: {department: it}")
-    (change,) = await changes(connector, before)
-    assert isinstance(change, AccessChanged)
-    assert change.uri == file.as_uri()
-    assert change.access == readable_by(["group:it"])
-    assert change.metadata == {"department": "it"}
-    assert (await connector.fetch(file.as_uri())).seen == change.seen
+    [after] = (await files_of(connector)).values()
+    assert after.seen.revision == before.seen.revision
+    assert after.seen.access != before.seen.access
+    assert after.access == readable_by(["group:it"])
+    assert after.metadata == {"department": "it"}
+    assert (await connector.fetch(file.as_uri())).seen == after.seen
 
 
-async def test_what_fetch_gives_is_what_discover_announced(root: Path) -> None:
+async def test_what_fetch_gives_is_what_the_listing_announced(root: Path) -> None:
     write(root / ".access.yaml", 'files: {"b c.md": {readers: [user:1]}}')
     file = write(root / "b c.md", "Grüße")
     connector = connect(root)
-    ((uri, seen),) = (await snapshot(connector)).items()
+    ((uri, found),) = (await files_of(connector)).items()
     resource = await connector.fetch(uri)
     assert uri == file.as_uri()
-    assert resource.seen == seen
+    assert resource.seen == found.seen
     assert resource.body == "Grüße".encode()
     assert resource.media_type == "text/markdown"
     assert resource.title == "B c"
@@ -136,7 +145,7 @@ async def test_a_malformed_access_file_closes_its_folder_and_is_a_problem(
     mended = write(root / "a" / "own" / "c.md", "x")
     write(root / "a" / "own" / ".access.yaml", EVERYONE_READS)
     connector = connect(root, access=readable_by(["everyone"]))
-    problems = [one for one in await changes(connector, {}) if isinstance(one, Problem)]
+    problems = [one for one in await listed(connector) if isinstance(one, Problem)]
     assert [problem.uri for problem in problems] == [(root / "a" / ".access.yaml").as_uri()]
     assert problems[0].reason
     assert (await connector.fetch(closed.as_uri())).access == NOBODY
@@ -150,7 +159,7 @@ async def test_an_access_file_that_is_a_folder_or_a_link_closes_its_folder(root:
     (root / "b" / ".access.yaml").symlink_to(outside)
     files = [write(root / name / "x.md", "x") for name in "ab"]
     connector = connect(root, access=readable_by(["everyone"]))
-    assert sum(isinstance(one, Problem) for one in await changes(connector, {})) == 2
+    assert sum(isinstance(one, Problem) for one in await listed(connector)) == 2
     for file in files:
         assert (await connector.fetch(file.as_uri())).access == NOBODY
 
@@ -161,7 +170,7 @@ async def test_a_link_out_of_the_root_is_a_problem_and_is_never_read(root: Path)
     (root / "folder").symlink_to(root.parent)
     (root / "nowhere.md").symlink_to(root / "missing")
     connector = connect(root)
-    found = await changes(connector, {})
+    found = await listed(connector)
     assert {one.uri for one in found} == {
         (root / name).as_uri() for name in ("file.md", "folder", "nowhere.md")
     }
@@ -177,7 +186,7 @@ async def test_a_link_inside_the_root_gives_its_target_no_second_access(root: Pa
     write(root / "open" / ".access.yaml", EVERYONE_READS)
     (root / "open" / "plan.md").symlink_to(secret)
     connector = connect(root)
-    assert [one.uri for one in await changes(connector, {})] == [secret.as_uri()]
+    assert [one.uri for one in await listed(connector)] == [secret.as_uri()]
     with pytest.raises(SourceGone):
         await connector.fetch((root / "open" / "plan.md").as_uri())
 
@@ -194,7 +203,7 @@ async def test_a_link_inside_the_root_gives_its_target_no_second_access(root: Pa
         "/a//b.md",
     ],
 )
-async def test_an_address_that_discover_would_not_give_is_gone(root: Path, path: str) -> None:
+async def test_an_address_that_no_listing_would_give_is_gone(root: Path, path: str) -> None:
     write(root.parent / "secret.md", "x")
     write(root / "a" / "b.md", "x")
     write(root / ".hidden" / "a.md", "x")
@@ -220,16 +229,16 @@ async def test_droppings_and_hidden_files_are_no_documents(root: Path) -> None:
         "#a.md#",
     ):
         write(root / name, "x")
-    assert await changes(connect(root), {}) == []
+    assert await listed(connect(root)) == []
 
 
 async def test_a_missing_root_reports_no_deletion(root: Path) -> None:
     file = write(root / "a.md", "x")
     connector = connect(root)
-    before = await snapshot(connector)
+    assert await listed(connector)
     shutil.rmtree(root)
     with pytest.raises(SourceUnavailable):
-        await changes(connector, before)
+        await listed(connector)
     with pytest.raises(SourceUnavailable):
         await connector.fetch(file.as_uri())
 
@@ -247,7 +256,7 @@ async def test_a_deleted_file_and_a_pipe_are_gone(root: Path) -> None:
     file.unlink()
     os.mkfifo(root / "pipe.md")
     connector = connect(root)
-    assert await changes(connector, {}) == []
+    assert await listed(connector) == []
     for name in ("a.md", "pipe.md"):
         with pytest.raises(SourceGone):
             await connector.fetch((root / name).as_uri())
@@ -257,7 +266,7 @@ async def test_a_deleted_file_and_a_pipe_are_gone(root: Path) -> None:
 async def test_any_name_goes_there_and_back(root: Path, name: str) -> None:
     write(root / name, name)
     connector = connect(root)
-    (uri,) = await snapshot(connector)
+    (uri,) = await files_of(connector)
     assert (await connector.fetch(uri)).body == name.encode()
 
 
@@ -267,7 +276,7 @@ async def test_a_name_that_is_no_text_goes_there_and_back(root: Path) -> None:
     except OSError:
         pytest.skip("this file system takes text names only")
     connector = connect(root)
-    (uri,) = await snapshot(connector)
+    (uri,) = await files_of(connector)
     resource = await connector.fetch(uri)
     assert resource.body == b"x"
     resource.title.encode()
@@ -363,46 +372,24 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @given(edits=EDITS)
 @settings(max_examples=40, deadline=None)
-async def test_applying_the_changes_always_gives_what_is_there(
+async def test_listing_and_fetching_always_give_what_is_there(
     folders: Iterator[Path], edits: list[tuple[str, str, str]]
 ) -> None:
     reference = Reference(next(folders))
     connector = connect(reference.root)
-    seen: dict[str, Seen] = {}
-    known: dict[str, tuple[int, Grant]] = {}
     for edit in [*edits, ("sync", "", "")]:
         if edit[0] != "sync":
             reference.apply(*edit)
             continue
         expected = reference.state()
-        for change in await changes(connector, seen):
-            match change:
-                case Upserted():
-                    assert known.get(change.uri, (0,))[0] != expected[change.uri][0]
-                    resource = await connector.fetch(change.uri)
-                    assert resource.seen == change.seen
-                    seen[change.uri] = change.seen
-                    known[change.uri] = (
-                        expected[change.uri][0],
-                        Grant(resource.access, resource.metadata),
-                    )
-                case AccessChanged():
-                    grant = Grant(change.access, change.metadata)
-                    assert known[change.uri][1] != grant
-                    seen[change.uri] = change.seen
-                    known[change.uri] = (known[change.uri][0], grant)
-                case Deleted():
-                    del seen[change.uri], known[change.uri]
-                case Problem():
-                    assert change.uri.endswith(".access.yaml")
-        assert known == expected
-        assert await changes(connector, seen) == [
-            Problem((reference.root / path / ".access.yaml").as_uri(), reason)
-            for path, reason in _problems(reference, await changes(connector, seen))
-        ]
-
-
-def _problems(reference: Reference, found: list[Change]) -> list[tuple[str, str]]:
-    reasons = {one.uri: one.reason for one in found if isinstance(one, Problem)}
-    broken = sorted(path for path, value in reference.access.items() if value == "broken")
-    return [(path, reasons[(reference.root / path / ".access.yaml").as_uri()]) for path in broken]
+        found = await files_of(connector)
+        assert found.keys() == expected.keys()
+        for uri, (clock, grant) in expected.items():
+            resource = await connector.fetch(uri)
+            assert resource.seen == found[uri].seen
+            assert resource.seen.revision == f"{clock}-1"
+            assert Grant(resource.access, resource.metadata) == grant
+            assert Grant(found[uri].access or NOBODY, found[uri].metadata) == grant
+        broken = sorted(path for path, value in reference.access.items() if value == "broken")
+        problems = [one.uri for one in await listed(connector) if isinstance(one, Problem)]
+        assert problems == [(reference.root / path / ".access.yaml").as_uri() for path in broken]

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from ingestion.dispatch import Bell, Dispatcher
 from ingestion.jobs import Work
+from ingestion.memory import MemoryBound
 from ingestion.pipeline import IngestPipeline
 from ingestion.protocols import Parser
 from ingestion.retry import RetryPolicy
+from ingestion.validation.flow import validator_over
 from rag.access import Principal, PrincipalId, TenantId, scope_of
 from rag.protocols import Embedder
 from rag.storage.database import Database
@@ -19,6 +21,8 @@ from rag.storage.leases import Leases
 from rag.storage.originals import Originals
 from rag.storage.passages import Passages
 from rag.storage.sources import Sources
+from rag.storage.verdicts import Verdicts
+from rag.storage.workers import Workers
 from rag.types import RetrievedChunk, SourceId
 from tests.ingestion.standins import (
     DictIndex,
@@ -62,11 +66,13 @@ class Platform:
     def originals(self) -> Originals:
         return self.work.originals
 
-    def dispatcher(self, *, concurrency: int = 4) -> Dispatcher:
+    def dispatcher(self, *, concurrency: int = 4, memory: MemoryBound | None = None) -> Dispatcher:
         return Dispatcher(
             work=self.work,
             bell=self.bell,
             concurrency=concurrency,
+            memory=memory,
+            report_every=timedelta(milliseconds=100),
             poll=timedelta(milliseconds=50),
             sweep_every=timedelta(milliseconds=200),
         )
@@ -104,11 +110,13 @@ async def platform_over(
     documents = Documents(database)
     pipeline = IngestPipeline(
         parser=parser or LineParser(),
+        validator=validator_over(Sources(database), Verdicts(database)),
         chunker=SectionChunker(),
         embedder_of=lambda _tenant: used,
         index=index,
         documents=documents,
         originals=originals,
+        jobs=Jobs(database, announce or bell),
     )
     sources = Sources(database)
     await sources.add_tenant(TENANT)
@@ -121,6 +129,7 @@ async def platform_over(
         documents=documents,
         sources=sources,
         originals=originals,
+        workers=Workers(database),
         connect=lambda _source: files,
         retry=RetryPolicy(first_delay=timedelta(milliseconds=20)),
         lease=timedelta(seconds=5),

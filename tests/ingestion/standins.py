@@ -4,19 +4,16 @@ import asyncio
 import hashlib
 import pickle
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from connectors.protocols import (
-    AccessChanged,
-    Change,
-    Deleted,
+    Listed,
     Problem,
     Resource,
     Seen,
-    Snapshot,
-    Upserted,
 )
 from ingestion.protocols import ParsedDocument
 from rag.access import AccessList, AccessScope, TenantId, readable_by
@@ -83,19 +80,23 @@ class FolderInMemory:
             metadata=fields,
         )
 
-    async def discover(self, since: Snapshot) -> AsyncGenerator[Change]:
+    @property
+    def delta(self) -> None:
+        return None
+
+    async def listing(self) -> AsyncGenerator[Listed | Problem]:
         if self.down:
             raise SourceUnavailable("the folder does not answer")
         for problem in self.problems:
             yield problem
-        for uri, file in self.files.items():
-            seen = since.get(uri)
-            if seen is None or seen.revision != file.seen.revision:
-                yield Upserted(uri, file.seen)
-            elif seen.access != file.seen.access:
-                yield AccessChanged(uri, file.seen, file.access, file.metadata)
-        for uri in since.keys() - self.files.keys():
-            yield Deleted(uri)
+        for uri, file in list(self.files.items()):
+            yield Listed(
+                uri=uri,
+                seen=file.seen,
+                access=file.access,
+                metadata=file.metadata,
+                size=len(file.body),
+            )
 
     async def fetch(self, uri: str) -> Resource:
         await asyncio.sleep(0)
@@ -121,6 +122,10 @@ class LineParser:
 
     def __init__(self, name: str = "lines 1") -> None:
         self.name = name
+
+    def name_for(self, resource: Resource) -> str:
+        del resource
+        return self.name
 
     async def parse(self, resource: Resource) -> ParsedDocument:
         if resource.body.startswith(b"!broken"):
@@ -248,7 +253,7 @@ class DictIndex:
         return [
             IndexHit(chunk, 1.0)
             for chunk, point in sorted(self.points.items())
-            if scope.admits(point.chunk.document.tenant, point.access)
+            if scope.admits(point.chunk.document.tenant, point.access, at=datetime.now(UTC))
         ][:limit]
 
     async def search_sparse(

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from rag.access import (
     NOBODY,
@@ -18,6 +19,7 @@ from rag.testing import HashEmbedder, MemoryIndex
 from rag.types import ChunkId, Mode, Query, RetrievedChunk
 from tests.values import ACME, hit
 
+NOW = datetime(2026, 3, 31, tzinfo=UTC)
 ADA = scope_of(Principal(ACME, PrincipalId("user:ada")))
 PUBLIC = readable_by(["everyone"])
 
@@ -34,10 +36,12 @@ class Ledger:
         self, chunks: Collection[ChunkId], *, scope: AccessScope
     ) -> Mapping[ChunkId, RetrievedChunk]:
         known = ((chunk, self.passages.get(chunk)) for chunk in chunks)
-        return {chunk: held[0] for chunk, held in known if held and scope.admits(ACME, held[1])}
+        return {
+            chunk: held[0] for chunk, held in known if held and scope.admits(ACME, held[1], at=NOW)
+        }
 
-    async def fields(self, tenant: str) -> frozenset[str]:
-        return frozenset({tenant})
+    async def fields(self, names: Collection[str], *, scope: AccessScope) -> frozenset[str]:
+        return frozenset(names) if scope.tenant == ACME else frozenset()
 
 
 @dataclass

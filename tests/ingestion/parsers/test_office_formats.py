@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestion.parsers.model import Limits
+from connectors.containers import Room
+from ingestion.parsers.formats import extract
+from ingestion.parsers.model import Limits, RawFile
 from rag.errors import LimitExceeded, ParseError
 from rag.types import Prose, Table
 from tests.ingestion.parsers.files import (
@@ -21,6 +23,7 @@ from tests.ingestion.parsers.files import (
     docx_file,
     mail,
     pdf_file,
+    picture,
     pptx_file,
     read,
     repacked,
@@ -253,37 +256,41 @@ def test_the_plain_body_is_preferred_and_html_is_read_where_there_is_no_other() 
     assert found.warnings == ("hidden text stripped: 5 characters",)
 
 
-def test_attachments_are_sections_and_a_broken_one_is_a_warning() -> None:
+def test_attachments_are_members_and_the_mail_names_them() -> None:
     message = mail("See attached.")
     pdf = pdf_file("# Limits", SENTENCE, title="Seal guide")
     message.add_attachment(pdf, maintype="application", subtype="pdf", filename="größe.pdf")
-    message.add_attachment(b"a,b\n1,2\n", maintype="text", subtype="csv", filename="x.csv")
-    message.add_attachment(
-        b"%PDF-1.4 broken", maintype="application", subtype="pdf", filename="b.pdf"
-    )
-    message.add_attachment(b"ID3\x04", maintype="audio", subtype="mpeg", filename="song.mp3")
-    inner = mail(f"Inner: {SENTENCE}", Subject="Re: seals")
-    message.add_attachment(inner)
+    for _ in range(2):
+        message.add_attachment(b"a,b\n1,2\n", maintype="text", subtype="csv", filename="x.csv")
+    message.add_attachment(b"ID3\x04", maintype="audio", subtype="mpeg", filename="../../song.mp3")
+    message.add_attachment(picture("logo"), maintype="image", subtype="png", filename="logo.png")
+    message.add_attachment(mail(f"Inner: {SENTENCE}", Subject="Re: seals"))
     found = read("a.eml", bytes(message))
-    paths = {one.heading_path for one in found.sections}
-    assert ("Attachment: größe.pdf", "Seal guide", "Limits") in paths
-    assert ("Attachment: x.csv",) in paths
-    assert ("Attachment: message.eml", "Re: seals") in paths
-    assert [warning.split(" was not read")[0] for warning in found.warnings] == [
-        "attachment 'b.pdf'",
-        "attachment 'song.mp3'",
-    ]
+    members = {member.path: member for member in found.members}
+    names = ["größe.pdf", "x.csv", "x (2).csv", ".._.._song.mp3", "message.eml"]
+    assert list(members) == names
+    assert members["größe.pdf"].body == pdf
+    assert members["x.csv"].media_type == "text/csv"
+    assert SENTENCE in " ".join(texts(read("message.eml", members["message.eml"].body)))
+    assert f"Attachments: {', '.join(names)}" in texts(found)[0]
+    assert found.warnings == ()
 
 
-def test_mails_inside_mails_are_read_to_a_depth_and_no_deeper() -> None:
+def test_mails_inside_mails_come_out_one_level_at_a_time() -> None:
     message = mail("innermost")
     for _ in range(60):
         outer = mail("one level")
         outer.add_attachment(message)
         message = outer
     found = read("a.eml", bytes(message))
-    assert any("nested too deep" in warning for warning in found.warnings)
-    assert max(len(one.heading_path) for one in found.sections) <= 10
+    [inner] = found.members
+    assert [text.splitlines()[0] for text in texts(found)[1:]] == ["one level"]
+    assert texts(read("a.eml", inner.body))[1:] == ["one level"]
+    deepest = extract(
+        RawFile(name="a.eml", media_type="", body=bytes(message), room=Room(levels=0)), Limits()
+    )
+    assert tuple(deepest.members) == ()
+    assert deepest.warnings == ("attachments left out, because it is nested too deep: 1",)
 
 
 def test_bytes_that_are_no_mail_are_refused() -> None:

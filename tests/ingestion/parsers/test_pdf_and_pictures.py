@@ -8,10 +8,12 @@ import shutil
 
 import pypdfium2
 import pytest
+from PIL import Image, ImageFilter
 from reportlab.lib.units import inch
 from reportlab.pdfgen.canvas import Canvas
 
 from ingestion.parsers.model import Limits
+from ingestion.parsers.ocr import LEAST_CONFIDENCE
 from rag.errors import EmptyText, EncryptedFile, LimitExceeded, ParseError
 from rag.types import Prose, Table
 from tests.ingestion.parsers.files import (
@@ -141,6 +143,23 @@ def test_a_scanned_page_is_read_by_text_recognition() -> None:
     assert "Twelve castings arrived" in " ".join(texts(found))
     assert found.sections[0].page == 1
     assert found.warnings == ("read by text recognition: 1 pages",)
+    assert 0.6 < float(found.metadata["ocr_confidence"]) <= 1
+
+
+@needs_tesseract
+def test_a_picture_that_is_hard_to_read_says_how_sure_its_words_are() -> None:
+    clear = read("a.png", picture(*LINES))
+    image = Image.open(io.BytesIO(picture(*LINES)))
+    noise = Image.effect_noise(image.size, 160)
+    stream = io.BytesIO()
+    Image.blend(image.filter(ImageFilter.GaussianBlur(3)), noise, 0.45).save(stream, "PNG")
+    try:
+        hard = read("a.png", stream.getvalue())
+    except EmptyText:
+        return
+    assert float(hard.metadata["ocr_confidence"]) < float(clear.metadata["ocr_confidence"])
+    unsure = float(hard.metadata["ocr_confidence"]) < LEAST_CONFIDENCE
+    assert unsure == any("unsure" in warning for warning in hard.warnings)
 
 
 @needs_tesseract

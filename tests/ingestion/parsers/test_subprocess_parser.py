@@ -3,19 +3,26 @@
 import asyncio
 import os
 import signal
+import tempfile
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from connectors.containers import Container, Room
 from connectors.protocols import Resource, Seen
 from ingestion.parsers.model import Limits
+from ingestion.parsers.readers import READERS, parser_name_of
 from ingestion.parsers.subprocess_parser import SubprocessParser, open_parser
 from rag.access import NOBODY
-from rag.errors import EmptyText, LimitExceeded, UnsupportedMediaType
-from rag.types import Table
-from tests.ingestion.parsers.files import SENTENCE, docx_file, pdf_file
+from rag.errors import EmptyText, LimitExceeded, PermanentError, UnsupportedMediaType
+from rag.storage.originals import digest_of
+from rag.storage.records import Digest
+from rag.types import DocumentId, Table
+from tests.ingestion.parsers.files import SENTENCE, archive, docx_file, pdf_file
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -26,7 +33,9 @@ async def parser() -> AsyncIterator[SubprocessParser]:
         yield opened
 
 
-def resource(name: str, body: bytes | str, *, media_type: str = "") -> Resource:
+def resource(
+    name: str, body: bytes | str, *, media_type: str = "", room: Room | None = None
+) -> Resource:
     return Resource(
         uri=f"file:///docs/{name}",
         title="From the file's name",
@@ -34,6 +43,7 @@ def resource(name: str, body: bytes | str, *, media_type: str = "") -> Resource:
         media_type=media_type,
         access=NOBODY,
         seen=Seen("1", "1"),
+        container=room and Container(document=DocumentId("d"), version=None, room=room),
     )
 
 
@@ -66,7 +76,7 @@ async def test_every_family_of_formats_goes_through_a_child(parser: SubprocessPa
         "a.org": SENTENCE,
     }.items():
         document = await parser.parse(resource(name, body))
-        assert document.parser == parser.name
+        assert document.parser == parser.name_for(resource(name, body))
         assert SENTENCE in " ".join(section.text for section in document.sections)
         assert document.metadata["language"] == "en"
 
@@ -115,10 +125,9 @@ async def test_a_file_that_takes_too_long_is_killed_and_the_next_one_is_read() -
 async def test_a_file_that_takes_too_much_memory_is_a_failed_file_and_the_next_one_is_read() -> (
     None
 ):
-    limits = Limits(max_cells=100_000_000)
-    async with open_parser(memory_bytes=560 * 2**20, limits=limits) as parser:
+    async with open_parser(memory_bytes=560 * 2**20) as parser:
         with pytest.raises(LimitExceeded, match="memory"):
-            await parser.parse(resource("a.csv", endless_csv() * 3))
+            await parser.parse(resource("a.json", b"[" + b"[1]," * 8_000_000 + b"[1]]"))
         assert (await parser.parse(resource("a.txt", SENTENCE))).sections
 
 
@@ -167,3 +176,74 @@ async def test_several_children_work_side_by_side() -> None:
         )
         assert [one.sections[0].text for one in found] == [f"{SENTENCE} {name}" for name in names]
         assert sum(map(parser.owns, children())) == 2
+
+
+async def test_files_inside_a_file_are_kept_and_named() -> None:
+    kept: list[bytes] = []
+
+    async def keep(body: bytes) -> Digest:
+        kept.append(body)
+        return digest_of(body)
+
+    inner = archive({"c.txt": b"three"})
+    body = archive({"a.txt": b"one", "b/a.txt": b"two", "in.zip": inner})
+    async with open_parser(keep=keep) as parser:
+        document = await parser.parse(resource("a.zip", body))
+        assert [(child.path, child.size) for child in document.children] == [
+            ("a.txt", 3),
+            ("b/a.txt", 3),
+            ("in.zip", len(inner)),
+        ]
+        assert kept == [b"one", b"two", inner]
+        assert [child.body for child in document.children] == [digest_of(one) for one in kept]
+        assert (await parser.parse(resource("a.txt", SENTENCE))).children == ()
+
+
+async def test_what_there_is_no_room_for_is_refused(parser: SubprocessParser) -> None:
+    body = archive({f"{number}.txt": b"text" * 100 for number in range(4)})
+    for room in (Room(levels=0), Room(files=3), Room(bytes=1000)):
+        with pytest.raises(LimitExceeded):
+            await parser.parse(resource("a.zip", body, room=room))
+    assert len((await parser.parse(resource("a.zip", body))).children) == 4
+
+
+async def test_a_long_table_comes_in_parts_that_repeat_the_header(parser: SubprocessParser) -> None:
+    rows = [f"part-{number},{number * 7}\n" for number in range(300_000)]
+    document = await parser.parse(resource("a.csv", "name,value\n" + "".join(rows)))
+    assert "name, value" in document.sections[0].text
+    assert len(document.children) > 2
+    assert all(child.is_part and child.size < 3 * 2**20 for child in document.children)
+    later = ["name,value\n", "new-row,1\n", *rows]
+    again = await parser.parse(resource("a.csv", "".join(later)))
+    before = {(child.path, child.body) for child in document.children}
+    assert len({(child.path, child.body) for child in again.children} - before) <= 2
+
+
+async def test_a_child_reaches_no_network_and_leaves_nothing_behind() -> None:
+    scratch = scratch_folders()
+    async with open_parser() as parser:
+        child = await the_child_of(parser)
+        status = Path(f"/proc/{child}/status").read_text()  # noqa: ASYNC240
+        assert "Seccomp:\t2" in status and "NoNewPrivs:\t1" in status
+        assert Path(f"/proc/{child}/oom_score_adj").read_text().strip() == "900"  # noqa: ASYNC240
+        assert len(scratch_folders() - scratch) == 1
+        task = asyncio.create_task(parser.parse(resource("a.csv", endless_csv())))
+        await asyncio.sleep(0.2)
+        os.kill(child, signal.SIGKILL)
+        with suppress(PermanentError):
+            await task
+    assert scratch_folders() == scratch
+
+
+def scratch_folders() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("rag-parser-*"))
+
+
+async def test_one_formats_new_version_names_that_format_alone_anew(
+    parser: SubprocessParser,
+) -> None:
+    names = {extension: parser.name_for(resource(f"a{extension}", b"")) for extension in READERS}
+    assert len(set(names.values())) == len({reader.name for reader in READERS.values()})
+    newer = replace(READERS[".pdf"], version=READERS[".pdf"].version + 1)
+    assert parser_name_of(newer) != names[".pdf"]
+    assert [one for one, name in names.items() if name == names[".pdf"]] == [".pdf"]

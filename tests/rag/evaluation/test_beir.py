@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from connectors.beir import BeirConnector
-from connectors.protocols import Deleted, Upserted
 from rag.access import EVERYONE, TenantId, readable_by
 from rag.errors import ConfigurationError, SourceGone
 from rag.evaluation.beir import BeirQuery, evaluate_beir, fold_into_documents, read_beir
@@ -89,14 +88,11 @@ def test_a_document_stands_where_its_best_chunk_stood() -> None:
     assert sorted(folded, key=lambda document: -folded[document]) == ["b", "a"]
 
 
-async def test_the_connector_tells_what_is_new_and_what_is_gone(folder: Path) -> None:
+async def test_the_connector_lists_what_it_fetches(folder: Path) -> None:
     connector = BeirConnector.over(read_beir(folder), source=SourceId("beir"))
-    first = [change async for change in connector.discover({})]
-    assert [change.uri for change in first] == ["beir:d1", "beir:d2"]
-    snapshot = {c.uri: c.seen for c in first if isinstance(c, Upserted)}
-    assert [change async for change in connector.discover(snapshot)] == []
-    gone = {**snapshot, "beir:old": snapshot["beir:d1"]}
-    assert [change async for change in connector.discover(gone)] == [Deleted("beir:old")]
+    listed = [found async for found in connector.listing()]
+    assert [found.uri for found in listed] == ["beir:d1", "beir:d2"]
+    assert (await connector.fetch("beir:d1")).seen == listed[0].seen
     resource = await connector.fetch("beir:d1")
     assert (resource.title, resource.media_type) == ("Leave", "text/plain")
     with pytest.raises(SourceGone):

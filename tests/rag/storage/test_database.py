@@ -4,6 +4,7 @@ import asyncio
 import os
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, insert, select, text
@@ -18,6 +19,10 @@ from rag.storage.tables import MetadataFieldRow, TenantRow
 WRITERS = 40
 
 
+def field_named(name: str, *, tenant: str = "acme") -> dict[str, Any]:
+    return {"tenant": tenant, "name": name, "audience": "a", "access": {}}
+
+
 async def number_of_fields(database: Database) -> int:
     async with database.reading() as connection:
         return (await connection.execute(select(func.count(MetadataFieldRow.name)))).scalar_one()
@@ -30,8 +35,7 @@ async def test_many_writers_at_once_all_get_their_turn(database: Database) -> No
         async with database.writing() as connection:
             await connection.execute(select(func.count(MetadataFieldRow.name)))
             await asyncio.sleep(0.001)
-            row = {"tenant": "acme", "name": f"field {number}"}
-            await connection.execute(insert(MetadataFieldRow), row)
+            await connection.execute(insert(MetadataFieldRow), field_named(f"field {number}"))
 
     readers = [number_of_fields(database) for _ in range(WRITERS)]
     await asyncio.gather(*map(write, range(WRITERS)), *readers)
@@ -71,7 +75,7 @@ async def test_what_raises_is_undone(database: Database) -> None:
 async def test_a_broken_constraint_is_not_called_a_failing_database(database: Database) -> None:
     with pytest.raises(IntegrityError):
         async with database.writing() as connection:
-            await connection.execute(insert(MetadataFieldRow), {"tenant": "none", "name": "x"})
+            await connection.execute(insert(MetadataFieldRow), field_named("x", tenant="none"))
 
 
 async def test_a_server_that_does_not_answer_is_an_error_that_may_pass() -> None:

@@ -1,7 +1,9 @@
 """What readers get from the ledger, whatever the index says."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from rag.access import (
     NOBODY,
     AccessList,
     AccessScope,
+    Expiry,
     Principal,
     PrincipalId,
     TenantId,
@@ -47,6 +50,7 @@ from rag.types import (
 )
 
 ACME, OTHER = TenantId("acme"), TenantId("other")
+NOW = datetime(2026, 3, 31, tzinfo=UTC)
 FINANCE = readable_by(["group:finance"])
 
 
@@ -182,9 +186,21 @@ async def test_a_filter_may_name_the_fields_that_the_tenants_documents_have_had(
 ) -> None:
     await ledger.index(ref("pay"), metadata={"project": "x"})
     await ledger.index(ref("pay", OTHER), metadata={"secret_project": "y"})
-    fields = await ledger.passages.fields(ACME)
-    assert {"project", "department", "date"} <= fields
-    assert "secret_project" not in fields
+    asked = {"project", "department", "date", "secret_project", "nonsense"}
+    known = await ledger.passages.fields(asked, scope=scope("group:finance"))
+    assert known == {"project", "department", "date"}
+
+
+async def test_a_field_that_only_others_documents_have_is_as_unknown_as_none(
+    ledger: Ledger,
+) -> None:
+    asked = {"takeover", "nonsense"}
+    await ledger.index(ref("plan"), metadata={"takeover": "x"}, access=readable_by(["group:board"]))
+    assert await ledger.passages.fields(asked, scope=scope("group:finance")) == set()
+    assert await ledger.passages.fields(asked, scope=scope("group:board")) == {"takeover"}
+    # Who is let in later may name it from then on.
+    await ledger.index(ref("plan"), metadata={"takeover": "x"}, access=FINANCE, version="2")
+    assert await ledger.passages.fields(asked, scope=scope("group:finance")) == {"takeover"}
 
 
 async def test_two_successors_give_a_passage_once(ledger: Ledger) -> None:
@@ -229,7 +245,19 @@ PRINCIPALS = st.sampled_from(["everyone", "user:1", "user:2", "group:a", "group:
     PrincipalId
 )
 CLAUSES = st.lists(st.frozensets(PRINCIPALS, max_size=3), max_size=4).map(tuple)
-ACCESS = st.builds(AccessList, CLAUSES, st.frozensets(PRINCIPALS, max_size=1))
+MOMENTS = st.integers(-1, 1).map(lambda hours: NOW + timedelta(hours=hours))
+
+
+@st.composite
+def access_lists(draw: st.DrawFn) -> AccessList:
+    clauses = draw(CLAUSES)
+    granted = [(number, one) for number, clause in enumerate(clauses) for one in sorted(clause)]
+    ending = draw(st.sets(st.sampled_from(granted), max_size=3)) if granted else set[Any]()
+    expiries = frozenset(Expiry(number, one, draw(MOMENTS)) for number, one in sorted(ending))
+    return AccessList(clauses, draw(st.frozensets(PRINCIPALS, max_size=1)), expiries)
+
+
+ACCESS = access_lists()
 GROUPS = st.frozensets(st.sampled_from(["group:a", "group:b"]))
 
 
@@ -246,21 +274,55 @@ async def test_readable_is_what_the_access_lists_say(
     for number, access in enumerate(lists):
         ids = await ledger.index(ref(f"d{number}"), chunks=1, access=access)
         wanted += ids
-        if asking.admits(ACME, access):
+        if asking.admits(ACME, access, at=NOW):
             expected |= set(ids)
-    assert set(await ledger.passages.readable(wanted, scope=asking)) == expected
+    passages = Passages(ledger.passages.database, clock=lambda: NOW)
+    assert set(await passages.readable(wanted, scope=asking)) == expected
 
 
-@given(first=ACCESS, second=ACCESS, groups=GROUPS)
+@given(first=ACCESS, second=ACCESS, groups=GROUPS, moment=MOMENTS)
 def test_a_narrowed_list_never_admits_whom_one_of_the_two_does_not(
-    first: AccessList, second: AccessList, groups: frozenset[str]
+    first: AccessList, second: AccessList, groups: frozenset[str], moment: datetime
 ) -> None:
     asking = scope(*groups)
-    both = asking.admits(ACME, first) and asking.admits(ACME, second)
-    admitted = asking.admits(ACME, narrowed(first, second))
+    both = asking.admits(ACME, first, at=moment) and asking.admits(ACME, second, at=moment)
+    admitted = asking.admits(ACME, narrowed(first, second), at=moment)
     assert not admitted or both
-    if len(set(first.clauses + second.clauses)) <= 4:
+    if len({*grants_of(first), *grants_of(second)}) <= 4:
         assert admitted == both
+
+
+def grants_of(access: AccessList) -> list[object]:
+    """Each clause with the ends of its grants."""
+    return [
+        (clause, frozenset((end.principal, end.at) for end in access.expiries if end.clause == n))
+        for n, clause in enumerate(access.clauses)
+    ]
+
+
+@given(access=ACCESS, groups=GROUPS, moment=MOMENTS)
+def test_what_is_left_of_an_access_list_admits_whom_it_admits(
+    access: AccessList, groups: frozenset[str], moment: datetime
+) -> None:
+    asking, left = scope(*groups), access.at(moment)
+    for later in (moment, moment + timedelta(hours=1)):
+        assert asking.admits(ACME, left, at=later) == asking.admits(ACME, access, at=later)
+    assert left.next_expiry is None or left.next_expiry > moment
+    assert left.at(moment) == left
+
+
+@pytest.mark.parametrize(
+    "expiry",
+    [
+        Expiry(1, PrincipalId("user:1"), NOW),
+        Expiry(-1, PrincipalId("user:1"), NOW),
+        Expiry(0, PrincipalId("user:2"), NOW),
+        Expiry(0, PrincipalId("user:1"), NOW.replace(tzinfo=None)),
+    ],
+)
+def test_a_grant_that_is_none_cannot_end(expiry: Expiry) -> None:
+    with pytest.raises(ValueError, match="a grant"):
+        AccessList((frozenset({PrincipalId("user:1")}),), expiries=frozenset({expiry}))
 
 
 @given(access=ACCESS)
