@@ -16,7 +16,9 @@ _WAITING = sa.text("state = 'waiting'")
 
 
 def upgrade() -> None:
-    op.add_column("sources", sa.Column("weight", sa.Double[float](), nullable=False, server_default="1"))
+    op.add_column(
+        "sources", sa.Column("weight", sa.Double[float](), nullable=False, server_default="1")
+    )
     op.add_column("sources", sa.Column("max_running", sa.Integer()))
     op.add_column(
         "jobs",
