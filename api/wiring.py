@@ -1,4 +1,4 @@
-"""The composition root: the only file that turns settings into running parts."""
+"""The composition root: the running parts of a process, from its settings."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -6,17 +6,22 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, assert_never, cast, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
-import httpx
 from pydantic import SecretStr
 
+from api.adapters import (
+    build_embedder,
+    build_language_model,
+    build_reranker,
+    fusion_of,
+    open_index,
+)
 from api.migrations import migrate_database
 from api.platform import Platform
 from api.policies import policy_from
-from api.settings import EmbedderSettings, LanguageModelSettings, RetrievalSettings, Settings
+from api.settings import Settings
 from connectors.containers import Room
 from connectors.patience import PatientConnector
 from connectors.protocols import Connector
@@ -36,20 +41,11 @@ from ingestion.validation.policy import without_policy
 from rag.access import TenantId
 from rag.adapters.answerability import Answerability
 from rag.adapters.dictionary import DictionaryTranslator, open_dictionary
-from rag.adapters.extractive import ExtractiveLanguageModel
-from rag.adapters.late_interaction import LateInteractionReranker
-from rag.adapters.minilm import default_model_dir
-from rag.adapters.onnx_embedder import load_onnx_embedder
-from rag.adapters.openai_compatible import OpenAICompatibleModel
-from rag.adapters.qdrant_edge import open_edge_index
 from rag.adapters.relevance import StatementRanker
-from rag.adapters.streaming import Patience
 from rag.answering import Answerer
-from rag.errors import ConfigurationError, SourceGone
-from rag.fusion import Fusion, normalised_sum_fusion, reciprocal_rank_fusion
+from rag.errors import SourceGone
 from rag.grounding import GroundingCheck
 from rag.prompts.registry import load_prompt
-from rag.protocols import Embedder, Index, LanguageModel, Reranker
 from rag.retrieval import HybridRetriever
 from rag.storage.admission import AgeLimit
 from rag.storage.database import open_database
@@ -265,104 +261,3 @@ def connector_of(source: Source, *, max_bytes: int, silence_s: float, scratch: P
         scratch=scratch,
     )
     return PatientConnector(inner=connector, seconds=silence_s)
-
-
-@asynccontextmanager
-async def open_index(settings: Settings, dimensions: int) -> AsyncGenerator[Index]:
-    if settings.qdrant_url is None:
-        async with open_edge_index(settings.data_dir / "index", dimensions=dimensions) as edge:
-            yield edge
-        return
-    from rag.adapters.qdrant_server import open_server_index  # noqa: PLC0415 - qdrant-client
-
-    key = settings.qdrant_api_key
-    async with open_server_index(
-        settings.qdrant_url,
-        dimensions=dimensions,
-        api_key=key.get_secret_value() if key else None,
-        collection=settings.qdrant_collection,
-    ) as server:
-        yield server
-
-
-def build_embedder(settings: EmbedderSettings) -> Embedder:
-    match settings.kind:
-        case "minilm":
-            return load_onnx_embedder(
-                default_model_dir(),
-                threads=settings.threads,
-                token_dimensions=settings.token_dimensions,
-            )
-        case "sentence_transformers":
-            # Imported here alone: it brings torch, which takes seconds and a gigabyte.
-            from rag.adapters.sentence_transformers import (  # noqa: PLC0415
-                SentenceTransformersEmbedder,
-            )
-
-            return SentenceTransformersEmbedder(settings.model)
-        case _:
-            assert_never(settings.kind)
-
-
-def build_reranker(settings: RetrievalSettings, passages: Passages) -> Reranker | None:
-    match settings.rerank:
-        case "late_interaction":
-            return LateInteractionReranker(passages, weight=settings.rerank_weight)
-        case "cross_encoder":
-            from rag.adapters.cross_encoder import CrossEncoderReranker  # noqa: PLC0415 - torch
-
-            return CrossEncoderReranker(settings.rerank_model)
-        case "none":
-            return None
-        case _:
-            assert_never(settings.rerank)
-
-
-def fusion_of(settings: RetrievalSettings) -> Fusion:
-    match settings.fusion:
-        case "sum":
-            return normalised_sum_fusion
-        case "rrf":
-            return reciprocal_rank_fusion
-        case _:
-            assert_never(settings.fusion)
-
-
-def build_language_model(settings: LanguageModelSettings, gate: Answerability) -> LanguageModel:
-    match settings.kind:
-        case "extractive":
-            return ExtractiveLanguageModel(answerability=gate)
-        case "openai":
-            return OpenAICompatibleModel(
-                client=httpx.AsyncClient(),
-                base_url=settings.base_url,
-                model=settings.model,
-                api_key=settings.api_key,
-                patience=patience_of(settings),
-            )
-        case "llama_index":
-            from rag.adapters.llama_index import LlamaIndexModel  # noqa: PLC0415 - imports much
-
-            return LlamaIndexModel(llama_index_llm(settings), patience_of(settings))
-        case _:
-            assert_never(settings.kind)
-
-
-def patience_of(settings: LanguageModelSettings) -> Patience:
-    return Patience(
-        connect_s=settings.connect_timeout_s,
-        first_token_s=settings.first_token_timeout_s,
-        total_s=settings.total_timeout_s,
-    )
-
-
-def llama_index_llm(settings: LanguageModelSettings) -> Any:
-    """The operator's llama-index `LLM`: `llama_index_class` made with `model`."""
-    module, _, name = settings.llama_index_class.partition(":")
-    try:
-        make = cast("Callable[..., Any]", getattr(import_module(module), name))
-        return make(model=settings.model) if settings.model else make()
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise ConfigurationError(
-            f"language_model.llama_index_class = {settings.llama_index_class}: {error}"
-        ) from error

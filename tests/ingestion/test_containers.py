@@ -1,59 +1,27 @@
 """Documents inside documents: who reads them, when they come, change and go."""
 
-import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.containers import Room
-from connectors.protocols import AccessChanged, Deleted, Resource, Upserted
+from connectors.protocols import AccessChanged, Deleted, Upserted
 from ingestion.describing import ref_of
 from ingestion.jobs import reindex_job, run_job, sync_job
 from ingestion.members import container_and_path, member_uri
-from ingestion.protocols import ChildResource, ParsedDocument
 from rag.access import AccessList, readable_by
-from rag.errors import ParseError, PermanentError
+from rag.errors import PermanentError
 from rag.storage.database import Database
 from rag.storage.originals import Originals
 from rag.storage.records import DocumentState, Job, JobState, StoredDocument
+from tests.ingestion.boxes import Box, BoxParser, packed
 from tests.ingestion.platform import SOURCE, TENANT, Platform, platform_over
-from tests.ingestion.standins import LineParser
 
 SALES = readable_by(["group:sales"])
-Box = dict[str, Any]
-
-
-class BoxParser(LineParser):
-    """Reads a JSON object as a box: each name is a file, each value its text or another box."""
-
-    def __init__(self, originals: Originals) -> None:
-        super().__init__()
-        self._originals = originals
-
-    async def parse(self, resource: Resource) -> ParsedDocument:
-        if not resource.body.startswith(b"{"):
-            return await super().parse(resource)
-        room = resource.container.room if resource.container else Room()
-        box = json.loads(resource.body)
-        if len(box) > room.files or room.levels < 1:
-            raise ParseError("too much lies in it")
-        children: list[ChildResource] = []
-        for path, held in box.items():
-            body = _packed(held)
-            digest = await self._originals.store(body)
-            child = ChildResource(path=path, media_type="text/plain", body=digest, size=len(body))
-            children.append(child)
-        listing = await super().parse(replace(resource, body=f"A box of {len(box)}".encode()))
-        return replace(listing, children=tuple(children), room=room)
-
-
-def _packed(held: str | Box) -> bytes:
-    return held.encode() if isinstance(held, str) else json.dumps(held).encode()
 
 
 @pytest.fixture
@@ -70,7 +38,7 @@ async def put(platform: Platform, box: Box, *, access: AccessList | None = None)
 
 async def put_alone(platform: Platform, box: Box, *, access: AccessList | None = None) -> None:
     readers = access or readable_by(["group:finance"])
-    platform.folder.put("box", _packed(box), access=readers)
+    platform.folder.put("box", packed(box), access=readers)
     change = Upserted("box", platform.folder.files["box"].seen)
     await platform.pipeline.ingest(change, platform.folder, tenant=TENANT)
 
@@ -203,7 +171,7 @@ async def test_an_ingest_cut_short_before_its_files_had_jobs_is_made_good(
     platform: Platform,
 ) -> None:
     lost = replace(platform.pipeline, jobs=_Lost())
-    platform.folder.put("box", _packed({"a.txt": "first"}))
+    platform.folder.put("box", packed({"a.txt": "first"}))
     change = Upserted("box", platform.folder.files["box"].seen)
     with pytest.raises(ConnectionError):
         await lost.ingest(change, platform.folder, tenant=TENANT)
@@ -241,7 +209,7 @@ async def test_a_source_cannot_take_a_files_place_nor_a_file_a_sources(platform:
     platform.folder.put("other!/a.txt", "a source's own")
     change = Upserted("other!/a.txt", platform.folder.files["other!/a.txt"].seen)
     await platform.pipeline.ingest(change, platform.folder, tenant=TENANT)
-    platform.folder.put("other", _packed({"a.txt": "inside"}), access=SALES)
+    platform.folder.put("other", packed({"a.txt": "inside"}), access=SALES)
     change = Upserted("other", platform.folder.files["other"].seen)
     await platform.pipeline.ingest(change, platform.folder, tenant=TENANT)
     [job] = await run_all(platform)
