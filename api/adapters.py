@@ -1,0 +1,127 @@
+"""Which adapter each setting chooses; `api.wiring` puts them together.
+
+An adapter that brings a heavy library is imported where it is chosen: every command would wait
+for it.
+"""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from importlib import import_module
+from typing import Any, assert_never, cast
+
+import httpx
+
+from api.settings import EmbedderSettings, LanguageModelSettings, RetrievalSettings, Settings
+from rag.adapters.answerability import Answerability
+from rag.adapters.extractive import ExtractiveLanguageModel
+from rag.adapters.late_interaction import LateInteractionReranker
+from rag.adapters.minilm import default_model_dir
+from rag.adapters.onnx_embedder import load_onnx_embedder
+from rag.adapters.openai_compatible import OpenAICompatibleModel
+from rag.adapters.qdrant_edge import open_edge_index
+from rag.adapters.streaming import Patience
+from rag.errors import ConfigurationError
+from rag.fusion import Fusion, normalised_sum_fusion, reciprocal_rank_fusion
+from rag.protocols import Embedder, Index, LanguageModel, Reranker
+from rag.storage.passages import Passages
+
+
+@asynccontextmanager
+async def open_index(settings: Settings, dimensions: int) -> AsyncGenerator[Index]:
+    if settings.qdrant_url is None:
+        async with open_edge_index(settings.data_dir / "index", dimensions=dimensions) as edge:
+            yield edge
+        return
+    from rag.adapters.qdrant_server import open_server_index  # noqa: PLC0415 - qdrant-client
+
+    key = settings.qdrant_api_key
+    async with open_server_index(
+        settings.qdrant_url,
+        dimensions=dimensions,
+        api_key=key.get_secret_value() if key else None,
+        collection=settings.qdrant_collection,
+    ) as server:
+        yield server
+
+
+def build_embedder(settings: EmbedderSettings) -> Embedder:
+    match settings.kind:
+        case "minilm":
+            return load_onnx_embedder(
+                default_model_dir(),
+                threads=settings.threads,
+                token_dimensions=settings.token_dimensions,
+            )
+        case "sentence_transformers":
+            # Imported here alone: it brings torch, which takes seconds and a gigabyte.
+            from rag.adapters.sentence_transformers import (  # noqa: PLC0415
+                SentenceTransformersEmbedder,
+            )
+
+            return SentenceTransformersEmbedder(settings.model)
+        case _:
+            assert_never(settings.kind)
+
+
+def build_reranker(settings: RetrievalSettings, passages: Passages) -> Reranker | None:
+    match settings.rerank:
+        case "late_interaction":
+            return LateInteractionReranker(passages, weight=settings.rerank_weight)
+        case "cross_encoder":
+            from rag.adapters.cross_encoder import CrossEncoderReranker  # noqa: PLC0415 - torch
+
+            return CrossEncoderReranker(settings.rerank_model)
+        case "none":
+            return None
+        case _:
+            assert_never(settings.rerank)
+
+
+def fusion_of(settings: RetrievalSettings) -> Fusion:
+    match settings.fusion:
+        case "sum":
+            return normalised_sum_fusion
+        case "rrf":
+            return reciprocal_rank_fusion
+        case _:
+            assert_never(settings.fusion)
+
+
+def build_language_model(settings: LanguageModelSettings, gate: Answerability) -> LanguageModel:
+    match settings.kind:
+        case "extractive":
+            return ExtractiveLanguageModel(answerability=gate)
+        case "openai":
+            return OpenAICompatibleModel(
+                client=httpx.AsyncClient(),
+                base_url=settings.base_url,
+                model=settings.model,
+                api_key=settings.api_key,
+                patience=patience_of(settings),
+            )
+        case "llama_index":
+            from rag.adapters.llama_index import LlamaIndexModel  # noqa: PLC0415 - imports much
+
+            return LlamaIndexModel(llama_index_llm(settings), patience_of(settings))
+        case _:
+            assert_never(settings.kind)
+
+
+def patience_of(settings: LanguageModelSettings) -> Patience:
+    return Patience(
+        connect_s=settings.connect_timeout_s,
+        first_token_s=settings.first_token_timeout_s,
+        total_s=settings.total_timeout_s,
+    )
+
+
+def llama_index_llm(settings: LanguageModelSettings) -> Any:
+    """The operator's llama-index `LLM`: `llama_index_class` made with `model`."""
+    module, _, name = settings.llama_index_class.partition(":")
+    try:
+        make = cast("Callable[..., Any]", getattr(import_module(module), name))
+        return make(model=settings.model) if settings.model else make()
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"language_model.llama_index_class = {settings.llama_index_class}: {error}"
+        ) from error
