@@ -29,7 +29,13 @@ from ingestion.parsers.wire import (
     read_reply,
 )
 from ingestion.protocols import ChildResource, ParsedDocument
-from rag.errors import ConfigurationError, LimitExceeded, ParseError, PermanentError
+from rag.errors import (
+    ConfigurationError,
+    LimitExceeded,
+    ParseError,
+    PermanentError,
+    StorageUnavailable,
+)
 from rag.storage.originals import Originals
 from rag.storage.records import Digest
 
@@ -179,9 +185,7 @@ class SubprocessParser:
         self, child: "_Child", file: RawFile
     ) -> tuple[Extracted, tuple[ChildResource, ...]]:
         if len(file.body) > _HANDED_OVER_BYTES:
-            path = child.scratch / "body"
-            await asyncio.to_thread(path.write_bytes, file.body)
-            file = replace(file, body=b"", path=path)
+            file = await _spooled(file, child.scratch / "body")
         await child.send(file)
         try:
             extracted = read_reply(await child.frame())
@@ -320,6 +324,16 @@ def _environment(ours: Mapping[str, str], folder: Path) -> dict[str, str]:
         "OMP_THREAD_LIMIT": "1",
         "OPENBLAS_NUM_THREADS": "1",
     }
+
+
+async def _spooled(file: RawFile, path: Path) -> RawFile:
+    try:
+        await asyncio.to_thread(path.write_bytes, file.body)
+    except OSError as error:
+        raise StorageUnavailable(
+            f"the parser cannot be handed the file: {error.strerror}"
+        ) from error
+    return replace(file, body=b"", path=path)
 
 
 def _name_of(uri: str) -> str:

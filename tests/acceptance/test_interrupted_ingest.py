@@ -82,7 +82,10 @@ async def test_a_full_disk_delays_a_document_and_loses_nothing(site: Site, tmp_p
         await end_of(site.platform, source, listing)
         waiting = await first_setback(site, source)
         assert waiting.error_class == "StorageUnavailable"
-        assert waiting.error is not None and "originals cannot be kept" in waiting.error
+        assert (
+            waiting.error is not None
+            and "cannot be handed the file: File too large" in waiting.error
+        )
         assert (await site.documents(source)) == {}
         assert not any("rack C3" in text for text in await site.texts_found("spare rotor P9"))
         assert any("05:30" in text for text in await site.texts_found("north gate"))

@@ -264,7 +264,7 @@ async def test_a_refused_chat_says_so(site: Site, me: dict[str, str]) -> None:
         sent = chat(("user", QUESTION["question"]), stream=stream)
         response = await site.http.post("/v1/chat/completions", json=sent, headers=stranger)
         assert NO_EVIDENCE.detail in response.text
-        assert "140" not in response.text
+        assert "140 euros" not in response.text
     assert me
 
 

@@ -151,7 +151,7 @@ async def test_a_watched_folder_is_followed_until_it_is_stopped(
         assert await first_line(watching) == "Nothing changed.\n"
         assert await first_line(watching) == "Documents now: none.\n"
         (tmp_path / "sabbatical.md").write_text("A sabbatical lasts three months.\n")
-        assert await first_line(watching) == "1 change: 1 done, 0 failed.\n"
+        assert await first_line(watching) == "1 change (1 new): 1 done, 0 failed.\n"
         assert await ended(watching, signal.SIGINT) == 0
 
 
