@@ -6,10 +6,10 @@ from typing import Any
 from connectors.protocols import AccessChanged, Connector, Deleted, Seen, Upserted
 from ingestion.describing import ref_of
 from ingestion.kept import EmptySource
-from ingestion.narrowing import narrowed
 from ingestion.outcomes import Outcome
 from ingestion.pipeline import IngestPipeline
 from rag.access import TenantId
+from rag.narrowing import narrowed
 from rag.storage.records import DocumentState, access_of_json
 
 UNSEEN = "narrowed while it moved"
@@ -27,14 +27,16 @@ async def ingest_moved(
 ) -> Outcome:
     """Take in `change`, then delete what it was before: readers find one of them at any moment.
 
-    Meanwhile the old place admits only whom both places admit. Where something else has taken the
-    old place since the move was found, that is left alone. Errors: those of `ingest`.
+    Meanwhile the old place admits only whom both places admit. Where the resource is back at the old
+    place since the move was found, or something else has taken it, that is left alone. Errors:
+    those of `ingest`.
     """
     nowhere = EmptySource(connector.source)
     old = ref_of(tenant, connector.source, moved_from["uri"])
     before = await pipeline.documents.find(tenant, old.id)
     if (
         before is not None
+        and before.is_missing
         and before.state is not DocumentState.DELETED
         and before.revision == moved_from["revision"]
         and "access" in moved_from
@@ -45,6 +47,8 @@ async def ingest_moved(
             shut = AccessChanged(old.uri, seen, access, before.source_metadata)
             await pipeline.ingest(shut, nowhere, tenant=tenant)
     outcome = await pipeline.ingest(change, connector, tenant=tenant)
-    gone = Deleted(old.uri, revision=moved_from["revision"])
-    await pipeline.ingest(gone, nowhere, tenant=tenant)
+    after = await pipeline.documents.find(tenant, old.id)
+    if after is not None and after.is_missing:
+        gone = Deleted(old.uri, revision=moved_from["revision"])
+        await pipeline.ingest(gone, nowhere, tenant=tenant)
     return outcome

@@ -42,7 +42,6 @@ from ingestion.describing import (
 from ingestion.ledger import DocumentLedger, JobQueue, OriginalStore
 from ingestion.locks import Locks
 from ingestion.members import member_jobs, members_of, mending_jobs
-from ingestion.narrowing import narrowed
 from ingestion.outcomes import (
     AccessUpdated,
     Failed,
@@ -56,6 +55,7 @@ from ingestion.protocols import Chunker, ParsedDocument, Parser
 from ingestion.validation.inspection import Inspection, Validator
 from rag.access import NOBODY, AccessList, TenantId
 from rag.errors import AccessUnknown, PermanentError, SourceGone
+from rag.narrowing import narrowed
 from rag.protocols import Embedder, Index, IndexPoint
 from rag.storage.records import (
     DocumentState,
@@ -203,7 +203,7 @@ class IngestPipeline:
             access=access,
             confirmed_at=resource.confirmed_at,
         )
-        return replace(known, access=access)
+        return replace(known, access=access, settled=False)  # the index was not told
 
     async def _replace_content(
         self,

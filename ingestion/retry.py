@@ -4,7 +4,17 @@ import random
 from dataclasses import dataclass
 from datetime import timedelta
 
-from rag.errors import ConfigurationError, PermanentError, TransientError
+from rag.errors import (
+    ConfigurationError,
+    IndexUnavailable,
+    ModelUnavailable,
+    PermanentError,
+    StorageUnavailable,
+    TransientError,
+)
+
+OUTAGE = (IndexUnavailable, ModelUnavailable, StorageUnavailable)
+"""What the platform itself lacks for now: no document is at fault, and every job would fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +42,24 @@ class RetryPolicy:
     first_delay: timedelta = timedelta(seconds=2)
     longest_delay: timedelta = timedelta(minutes=10)
     jitter: float = 0.25
+    outage_attempts: int = 100
+    """How often a job is tried through an outage: most of a day, at the longest delay."""
 
     def verdict(
         self, error: BaseException, *, attempts: int, max_attempts: int, rng: random.Random
     ) -> Verdict:
         """What to do after the `attempts`-th attempt ended in `error`.
 
-        An error that nobody foresaw is retried like a passing one. Where the other side said how
+        An error that nobody foresaw is retried like a passing one, and an outage of the platform's
+        own parts for longer: what it held up goes on by itself when it is over. Where the other side said how
         long to wait, no attempt comes before that.
         """
         if isinstance(error, PermanentError | ConfigurationError):
             return NeverAgain()
-        if attempts >= max_attempts:
+        most = max_attempts
+        if isinstance(error, OUTAGE):
+            most = max(most, self.outage_attempts)
+        if attempts >= most:
             return GiveUp()
         doubled = self.first_delay * 2 ** min(attempts - 1, 30)
         delay = min(doubled, self.longest_delay) * rng.uniform(1 - self.jitter, 1 + self.jitter)

@@ -1,7 +1,7 @@
 """Sources that are synchronised by themselves: which of them are due."""
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ingestion.jobs import Work, sync_job
 from ingestion.sync_settings import SyncSettings
@@ -9,6 +9,9 @@ from rag.errors import ConfigurationError
 from rag.storage.records import JobKind, NewJob, Source, SourceState
 
 log = logging.getLogger(__name__)
+
+_BACK_AT_LEAST = timedelta(minutes=1)
+"""By less, two machines' clocks may differ."""
 
 
 def next_sync_of(source: Source) -> datetime | None:
@@ -34,7 +37,11 @@ async def enqueue_due_syncs(work: Work) -> int:
             # One source that was set wrongly must not keep the others waiting.
             log.warning("source %s is not synchronised by itself: %s", source.id, error)
             continue
-        if next_sync is not None and next_sync <= moment:
+        if next_sync is None:
+            continue
+        # A clock that was set back must not keep a source waiting for the time to come round.
+        is_ahead = source.last_sync_at is not None and source.last_sync_at > moment + _BACK_AT_LEAST
+        if next_sync <= moment or is_ahead:
             due.append(sync_job(source.tenant, source.id))
     syncing = await work.sources.with_job([job.source for job in due], subject=JobKind.SYNC.value)
     due = [job for job in due if job.source not in syncing]

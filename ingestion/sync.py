@@ -25,10 +25,10 @@ from ingestion.changes import (
 )
 from ingestion.comparing import ChangeKind, difference, paired
 from ingestion.listing import distinct, in_batches, never_repeating
-from ingestion.narrowing import narrowed
 from ingestion.sync_settings import SyncSettings
 from rag.access import AccessList, TenantId
 from rag.errors import CursorExpired, Error
+from rag.narrowing import narrowed
 from rag.storage.documents import Documents
 from rag.storage.jobs import Jobs
 from rag.storage.records import NewJob, Tally, document_id_of
@@ -202,6 +202,14 @@ class _Run:
         """Compare with what is known, and keep a job for each that differs; the ids of all."""
         snapshots, source = self.ledger.snapshots, self.connector.source
         ids = [self._id(listed.uri) for listed in there]
+        contradicted = await snapshots.contradicted(
+            self.tenant,
+            source,
+            {
+                document: (listed.seen.revision, listed.seen.access)
+                for listed, document in zip(there, ids, strict=True)
+            },
+        )
         known = await snapshots.known(self.tenant, source, ids)
         pairs = [(listed, known.get(document)) for listed, document in zip(there, ids, strict=True)]
         regoverned = [
@@ -214,7 +222,14 @@ class _Run:
         )
         await self._shut_out(regoverned, readers)
         compared = [
-            (listed, before, difference(listed, before, readers.get(before.id) if before else None))
+            (
+                listed,
+                before,
+                # What a job made of an earlier word is about to do, only a fetch makes good.
+                ChangeKind.CONTENT
+                if before is not None and before.id in contradicted
+                else difference(listed, before, readers.get(before.id) if before else None),
+            )
             for listed, before in pairs
         ]
         new = [listed for listed, _, kind in compared if kind is ChangeKind.NEW]

@@ -11,9 +11,9 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncGenerator, Coroutine, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -39,6 +39,16 @@ def postgres_url() -> Generator[str]:
 def postgres_server(*, durable: bool = False) -> Generator[str]:
     """A PostgreSQL server, gone with its data when the block ends. `durable`: as in production it
     waits for the disk."""
+    with restartable_postgres(durable=durable) as (url, server), server():
+        yield url
+
+
+@contextmanager
+def restartable_postgres(
+    *, durable: bool = False
+) -> Generator[tuple[str, Callable[[], AbstractContextManager[None]]]]:
+    """The address and the data of a PostgreSQL server, and what runs one on them for as long as a
+    block runs, as often as one likes."""
     programs = _postgres_programs()
     if programs is None:
         pytest.skip("PostgreSQL is not installed")
@@ -53,11 +63,16 @@ def postgres_server(*, durable: bool = False) -> Generator[str]:
         command = [programs / "postgres", "-D", folder, "-p", str(port), "-h", "127.0.0.1",
                    "-k", folder]  # fmt: skip
         command += [word for setting in settings for word in ("-c", setting)]
-        stack.enter_context(_server(command, port, user))
         ready = [programs / "pg_isready", "-h", "127.0.0.1", "-p", str(port)]
-        while subprocess.run(ready, check=False, capture_output=True).returncode:
-            time.sleep(0.02)
-        yield f"postgresql://rag@127.0.0.1:{port}"
+
+        @contextmanager
+        def server() -> Generator[None]:
+            with _server(command, port, user):
+                while subprocess.run(ready, check=False, capture_output=True).returncode:
+                    time.sleep(0.02)
+                yield
+
+        yield f"postgresql://rag@127.0.0.1:{port}", server
 
 
 @pytest.fixture(scope="session")
@@ -112,6 +127,23 @@ def postgres_database_url(postgres_url: str, postgres_template: str) -> Generato
     _await(_execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {postgres_template}"))
     yield f"{postgres_url}/{name}"
     _await(_execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def new_postgres_database(
+    postgres_url: str, postgres_template: str
+) -> Generator[Callable[[], str]]:
+    """Makes as many as a test likes, each empty and with all tables; gone when it ends."""
+    names: list[str] = []
+
+    def make() -> str:
+        names.append(f"test_{uuid.uuid4().hex}")
+        _await(_execute(postgres_url, f"CREATE DATABASE {names[-1]} TEMPLATE {postgres_template}"))
+        return f"{postgres_url}/{names[-1]}"
+
+    yield make
+    for name in names:
+        _await(_execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

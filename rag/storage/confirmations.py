@@ -39,7 +39,6 @@ def confirm_access(
         some = DocumentRow.id.in_(unread[start : start + _AT_ONCE])
         connection.execute(update(DocumentRow).where(some).values(access_in_doubt=True))
     _spread_to_members(connection, source)
-    _doubt_members(connection, source)
     listed = update(SourceRow).where(SourceRow.id == source)
     connection.execute(listed.values(listed_at=_later(row.listing_since, row.listed_at)))
 
@@ -53,18 +52,6 @@ def _spread_to_members(connection: Connection, source: SourceId) -> None:
     )
     while connection.execute(inside.values(access_in_doubt=True)).rowcount:
         continue
-
-
-def _doubt_members(connection: Connection, source: SourceId) -> None:
-    """What lies inside a document is as doubtful as that is, level by level."""
-    doubtful = select(DocumentRow.id).where(
-        DocumentRow.source == source, DocumentRow.access_in_doubt
-    )
-    inside = update(DocumentRow).where(
-        DocumentRow.parent.in_(doubtful), ~DocumentRow.access_in_doubt
-    )
-    while connection.execute(inside.values(access_in_doubt=True)).rowcount:
-        pass
 
 
 _SOURCE = select(SourceRow.batch, SourceRow.listing_since, SourceRow.listed_at)

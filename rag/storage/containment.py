@@ -11,8 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, exists, select
 
-from rag.access import NOBODY, AccessList
+from rag.access import AccessList
 from rag.errors import PermanentError
+from rag.narrowing import narrowed
 from rag.storage.database import Database
 from rag.storage.document_rows import (
     COLUMNS,
@@ -98,21 +99,43 @@ def tell_members(
 ) -> None:
     """The container's access, and what its source says of it, is its members' too.
 
-    A member of which newer content is waited for, or could not be read, is read by nobody until
-    it is there: whom the container now admits, it may admit for what the newer content leaves out.
+    A member of which newer content is waited for, or could not be read, is read until it is there
+    by those alone whom its own readers and the container's now both admit: whom the container now
+    admits, it may admit for what the newer content leaves out.
     """
     for row in connection.execute(_MEMBERS, {"container": container}).all():
         stale = row.is_being_changed or row.error_class is not None
-        is_new = row.access != json_of_access(access)
+        own = access_of_json(row.access)
+        is_new = own != access
         _describe(
             connection,
             database,
             row,
-            access=NOBODY if stale and is_new else access,
+            access=narrowed(own, access) if stale and is_new else access,
             source_metadata=source_metadata,
             confirmed_at=confirmed_at,
             moment=moment,
         )
+
+
+def shut_out_members(
+    connection: Connection, container: DocumentId, *, before: AccessList, access: AccessList
+) -> None:
+    """The container is read by fewer than `before` from now on, and so is what lies in it. A member
+    with readers of its own waits for newer content: until that is there, those alone read it whom
+    both admit."""
+    for row in connection.execute(_MEMBERS, {"container": container}).all():
+        own = access_of_json(row.access)
+        narrower = access if own == before else narrowed(own, access)
+        if narrower != own:
+            document = DocumentId(row.id)
+            values = {
+                "access": json_of_access(narrower),
+                "settled": False,
+                "generation": row.generation + 1,
+            }
+            write_document(connection, document, row.generation, values)
+            shut_out_members(connection, document, before=own, access=narrower)
 
 
 def switch_members(

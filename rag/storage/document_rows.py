@@ -83,6 +83,7 @@ COLUMNS = (
     DocumentRow.updated_at,
     DocumentRow.parent,
     DocumentRow.room,
+    DocumentRow.missing_since,
 )
 
 
@@ -123,6 +124,7 @@ def document_of(row: Any) -> StoredDocument:
         updated_at=row.updated_at,
         parent=DocumentId(row.parent) if row.parent else None,
         room=tuple(row.room) if row.room else None,
+        is_missing=row.missing_since is not None,
     )
 
 
@@ -149,6 +151,8 @@ def values_of_begun(ref: DocumentRef, access: AccessList, moment: datetime) -> d
         "source_fields": {},
         "parsed_fields": {},
         "warnings": [],
+        "original": None,
+        "size": None,
         "error_class": None,
         "error": None,
         "quarantine": None,

@@ -149,11 +149,28 @@ class Leases:
     async def _mend_after_a_clock_jump(self, lease: timedelta) -> None:
         moment = self.clock()
         leased = update(JobRow).where(RUNNING, JobRow.lease_until > moment + 2 * lease)
-        waits = update(JobRow).where(WAITING, JobRow.not_before > moment + LONGEST_WAIT)
+        # One that began to wait later than now waits as long as it was told to, from now on.
+        waiting = select(JobRow.id, JobRow.since, JobRow.not_before).where(
+            WAITING, JobRow.since > moment + 2 * lease
+        )
+        ahead = await self.database.rows(waiting)
+        waits = update(JobRow).where(
+            WAITING, JobRow.id == bindparam("this"), JobRow.since == bindparam("began")
+        )
+        until = [
+            {
+                "this": row.id,
+                "began": row.since,
+                "since": moment,
+                "not_before": moment + min(row.not_before - row.since, LONGEST_WAIT),
+            }
+            for row in ahead
+        ]
 
         def work(connection: Connection) -> None:
             connection.execute(leased.values(lease_until=moment + lease))
-            connection.execute(waits.values(not_before=moment + LONGEST_WAIT))
+            if until:
+                connection.execute(waits, until)
 
         await self.database.write(work)
 

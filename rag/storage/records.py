@@ -187,6 +187,8 @@ class StoredDocument:
     """The document that it lies in."""
     room: tuple[int, int, int] | None = None
     """How many levels, files and bytes may still come out of it; None as many as anywhere."""
+    is_missing: bool = False
+    """Whether its source did not list it the last time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

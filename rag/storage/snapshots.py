@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, or_, select, update
 
 from rag.access import AccessList, TenantId
+from rag.storage.containment import shut_out_members
 from rag.storage.cursors import Followed, SyncState, ended_ones, follow, followed_of, needed
 from rag.storage.database import Database
-from rag.storage.records import DocumentState, access_of_json, json_of_access
-from rag.storage.tables import DocumentRow, SourceRow
+from rag.storage.document_rows import write_document
+from rag.storage.records import DocumentState, JobKind, access_of_json, json_of_access
+from rag.storage.tables import PENDING, RUNNING, DocumentRow, JobRow, SourceRow
 from rag.types import DocumentId, SourceId
 
 _AT_ONCE = 500
@@ -27,6 +29,14 @@ _TAKEN_IN = (
 )
 _THERE = (*_TAKEN_IN, DocumentState.NEW.value)
 """What can go: also a document whose first ingest never ended."""
+SHUT_OUT = "narrowed, and not yet told"
+"""An access fingerprint that no source gives."""
+_LIVE_CHANGES = select(JobRow.subject, JobRow.payload).where(
+    JobRow.source == bindparam("source"),
+    JobRow.subject.in_(bindparam("some", expanding=True)),
+    JobRow.kind.in_((JobKind.UPSERT.value, JobKind.ACCESS.value, JobKind.DELETE.value)),
+    or_(PENDING, RUNNING),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,24 +138,56 @@ class Snapshots:
         self, tenant: TenantId, source: SourceId, narrowed: Mapping[DocumentId, AccessList]
     ) -> None:
         """Let each document be read by no more than these from now on, in one transaction. The
-        index is told by the jobs that follow; readers ask the ledger last."""
+        index is told by the jobs that follow; readers ask the ledger last.
+
+        However the source says it is at the next sync, that counts as a change: should the jobs
+        come to nothing, it is not left narrower than it should be.
+        """
         if not narrowed:
             return
-        statement = (
-            update(DocumentRow)
-            .where(
-                DocumentRow.id == bindparam("this"),
-                DocumentRow.tenant == tenant,
-                DocumentRow.source == source,
-                DocumentRow.state != DocumentState.DELETED.value,
-            )
-            .values(access=bindparam("readers"), generation=DocumentRow.generation + 1)
+        taken = (
+            select(DocumentRow.generation, DocumentRow.access)
+            .where(DocumentRow.id == bindparam("this"), *_of(tenant, source, _THERE))
+            .with_for_update()
         )
-        rows = [
-            {"this": document, "readers": json_of_access(narrowed[document])}
-            for document in sorted(narrowed)
-        ]
-        await self.database.write(lambda connection: connection.execute(statement, rows))
+
+        def work(connection: Connection) -> None:
+            for document in sorted(narrowed):
+                row = connection.execute(taken, {"this": document}).one_or_none()
+                if row is None:  # it was deleted meanwhile
+                    continue
+                access, before = narrowed[document], access_of_json(row.access)
+                values: dict[str, Any] = {
+                    "access": json_of_access(access),
+                    "access_fingerprint": SHUT_OUT,
+                    "settled": False,
+                    "generation": row.generation + 1,
+                }
+                write_document(connection, document, row.generation, values)
+                shut_out_members(connection, document, before=before, access=access)
+
+        await self.database.write(work)
+
+    async def contradicted(
+        self, tenant: TenantId, source: SourceId, listed: Mapping[DocumentId, tuple[str, str]]
+    ) -> set[DocumentId]:
+        """Those of `listed`, each with its revision and the fingerprint of its access, that a job
+        is about to change to something else: what it was made of is not so any more. One that is
+        at it now is overtaken. To be asked before what is known."""
+        said: dict[DocumentId, tuple[str, str] | None] = {}
+        for some in _slices(sorted(listed)):
+            for row in await self.database.rows(_LIVE_CHANGES, {"source": source, "some": some}):
+                seen = row.payload.get("seen")
+                said[DocumentId(row.subject)] = seen and (seen["revision"], seen["access"])
+        others = {document for document, seen in said.items() if seen != listed[document]}
+        if others:
+            overtaken = (
+                update(DocumentRow)
+                .where(*_of(tenant, source, _THERE), DocumentRow.id.in_(sorted(others)))
+                .values(generation=DocumentRow.generation + 1)
+            )
+            await self.database.write(lambda connection: connection.execute(overtaken))
+        return others
 
     # --- how far it came ------------------------------------------------------------------------
 

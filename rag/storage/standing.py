@@ -194,7 +194,9 @@ def _error_of(job: Job) -> str:
 
 
 def _attempts(job: Job) -> str:
-    return f"attempt {job.attempts} of {job.max_attempts}"
+    # Through an outage of the platform's own parts it is tried more often than it may fail.
+    most = "" if job.attempts > job.max_attempts else f" of {job.max_attempts}"
+    return f"attempt {job.attempts}{most}"
 
 
 def _at(moment: datetime) -> str:

@@ -2,10 +2,8 @@
 
 import asyncio
 import hashlib
-import pickle
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 
@@ -217,7 +215,6 @@ class DictIndex:
         self._check()
         await asyncio.sleep(0)
         self.points |= {point.chunk.id: point for point in points}
-        self._save()
 
     async def describe(
         self, tenant: TenantId, document: DocumentId, *, access: AccessList, metadata: Metadata
@@ -226,14 +223,12 @@ class DictIndex:
         for chunk in await self.chunk_ids(tenant, document):
             point = self.points[chunk]
             self.points[chunk] = IndexPoint(point.chunk, access, metadata, point.vector)
-        self._save()
 
     async def delete(self, tenant: TenantId, chunks: Collection[ChunkId]) -> None:
         self._check()
         for chunk in chunks:
             if chunk in self.points and self.points[chunk].chunk.document.tenant == tenant:
                 del self.points[chunk]
-        self._save()
 
     async def delete_document(self, tenant: TenantId, document: DocumentId) -> None:
         await self.delete(tenant, await self.chunk_ids(tenant, document))
@@ -273,24 +268,6 @@ class DictIndex:
     def _check(self) -> None:
         if self.down:
             raise IndexUnavailable("the index does not answer")
-
-    def _save(self) -> None:
-        """Nothing: it lives as long as the test."""
-
-
-class FileIndex(DictIndex):
-    """The same, kept in a file, as it was after the last call that returned."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self._path = path
-        if path.exists():
-            self.points = pickle.loads(path.read_bytes())  # noqa: S301 - written just below
-
-    def _save(self) -> None:
-        new = self._path.with_suffix(".new")
-        new.write_bytes(pickle.dumps(self.points))
-        new.replace(self._path)
 
 
 def texts_of(points: Mapping[ChunkId, IndexPoint]) -> list[str]:

@@ -249,3 +249,21 @@ def test_shares_of_the_room_never_add_up_to_more_than_the_room(
     assert sum(share.bytes for share in shares) <= max(0, total - taken)
     assert sum(share.files for share in shares) <= 1_000 - len(sizes)
     assert {share.levels for share in shares} == {2}
+
+
+async def test_while_a_new_file_of_a_box_is_waited_for_those_whom_both_admit_read_the_old(
+    platform: Platform,
+) -> None:
+    await put(platform, {"a.txt": "the old", "deep": {"b.txt": "the old below"}})
+    await put_alone(platform, {"a.txt": "the new", "deep": {"b.txt": "the new below"}})
+    await change_access(platform, readable_by(["group:finance", "group:sales"]))
+    old, new = ["the old", "the old below"], ["the new", "the new below"]
+    boxes = {"A box of 1", "A box of 2"}
+    seen = await platform.texts_seen_by("group:finance")
+    assert sorted(text for text in seen if text not in boxes) == old
+    assert not boxes.issuperset(seen)
+    assert boxes.issuperset(await platform.texts_seen_by("group:sales"))
+    await run_all(platform)
+    for group in ("group:finance", "group:sales"):
+        texts = await platform.texts_seen_by(group)
+        assert sorted(text for text in texts if text not in boxes) == new

@@ -6,7 +6,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestion.retry import Again, GiveUp, NeverAgain, RetryPolicy
+from ingestion.retry import OUTAGE, Again, GiveUp, NeverAgain, RetryPolicy
 from rag.errors import ConfigurationError, ParseError, RateLimited, TransientError
 
 ERRORS = st.sampled_from([TransientError("x"), ZeroDivisionError(), TimeoutError()])
@@ -39,3 +39,12 @@ def test_what_cannot_succeed_is_not_tried_again(attempts: int) -> None:
             error, attempts=attempts, max_attempts=20, rng=random.Random(1)
         )
         assert verdict == NeverAgain()
+
+
+@given(attempts=st.integers(1, 200), error=st.sampled_from(OUTAGE))
+def test_an_outage_of_our_own_parts_uses_up_no_documents_attempts(
+    attempts: int, error: type[TransientError]
+) -> None:
+    policy = RetryPolicy()
+    verdict = policy.verdict(error("away"), attempts=attempts, max_attempts=5, rng=random.Random(1))
+    assert (verdict == GiveUp()) is (attempts >= policy.outage_attempts)

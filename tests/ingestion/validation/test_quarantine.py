@@ -346,7 +346,7 @@ async def put_box(platform: Platform, box: Mapping[str, str], *, title: str = "b
     await run_all(platform)
 
 
-async def test_a_hidden_container_takes_what_lies_in_it_along_and_brings_it_back(
+async def test_a_hidden_container_takes_what_lies_in_it_along_and_each_is_released_by_itself(
     database: Database, tmp_path: Path, verdicts: Verdicts
 ) -> None:
     parser = BoxParser(Originals(tmp_path / "originals"))
@@ -358,6 +358,12 @@ async def test_a_hidden_container_takes_what_lies_in_it_along_and_brings_it_back
     assert await platform.texts_seen_by("group:finance") == []
     assert platform.index.points == {}
     await release(platform, verdicts, uri="box")
+    await run_all(platform)
+    assert await platform.texts_seen_by("group:finance") == ["A box of 1"]
+    # What lies in it carries its title, and with that the secret.
+    [waiting] = await verdicts.quarantined(TENANT)
+    assert waiting.uri == "box!/a.txt"
+    await release(platform, verdicts, uri="box!/a.txt")
     await run_all(platform)
     assert sorted(await platform.texts_seen_by("group:finance")) == ["A box of 1", "first"]
 

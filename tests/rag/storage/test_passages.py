@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.engine.default import DefaultDialect
 
-from ingestion.narrowing import narrowed
 from rag.access import (
     EVERYONE,
     NOBODY,
@@ -25,6 +24,7 @@ from rag.access import (
     scope_of,
 )
 from rag.errors import NotFound
+from rag.narrowing import narrowed
 from rag.storage.database import Database
 from rag.storage.documents import Documents, Overtaken
 from rag.storage.passages import Passages, access_of

@@ -1,0 +1,124 @@
+"""The ingest side that is killed: a real folder, ledger and index; parsing and embedding that
+take no time."""
+
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+from connectors.filesystem import FilesystemConnector
+from ingestion.batching import BatchingEmbedder
+from ingestion.dispatch import Bell, Dispatcher
+from ingestion.jobs import Work, sync_job
+from ingestion.pipeline import IngestPipeline
+from ingestion.releasing import release_from_quarantine
+from ingestion.retry import RetryPolicy
+from ingestion.validation.flow import validator_over
+from rag.access import Membership, PrincipalId
+from rag.errors import NotFound
+from rag.protocols import Index
+from rag.storage.database import Database
+from rag.storage.documents import Documents
+from rag.storage.embeddings import CachedEmbedder, EmbeddingCache
+from rag.storage.failures import Failures
+from rag.storage.groups import BY_ADMINS, Groups
+from rag.storage.job_rows import Announce
+from rag.storage.jobs import Jobs
+from rag.storage.leases import Leases
+from rag.storage.records import JobState, document_id_of
+from rag.storage.sources import Sources
+from rag.storage.verdict_records import Accept
+from rag.storage.verdicts import Verdicts
+from rag.storage.workers import Workers
+from tests.ingestion.kills.doom import Doom, DoomedAnnouncement, DoomedIndex, DoomedOriginals
+from tests.ingestion.kills.watching import Place
+from tests.ingestion.kills.world import State
+from tests.ingestion.platform import SOURCE, TENANT
+from tests.ingestion.standins import HashEmbedder, SectionChunker
+from tests.ingestion.test_containers import BoxParser
+
+_SETTINGS = {"validation": {"secrets": "quarantine", "near_duplicates": False}}
+"""Which of two that are alike came first is chance."""
+
+
+def work_over(
+    database: Database,
+    place: Place,
+    *,
+    index: Index,
+    announce: Announce,
+    doom: Doom,
+    lease: timedelta = timedelta(seconds=60),
+) -> Work:
+    originals = DoomedOriginals(place.originals, doom=doom)
+    documents, sources = Documents(database), Sources(database)
+    announced = DoomedAnnouncement(announce, doom)
+    jobs = Jobs(database, announced)
+    cache = EmbeddingCache(database)
+    batching = BatchingEmbedder(HashEmbedder())
+    pipeline = IngestPipeline(
+        parser=BoxParser(originals),
+        validator=validator_over(sources, Verdicts(database)),
+        chunker=SectionChunker(),
+        embedder_of=lambda tenant: CachedEmbedder(batching, cache, tenant),
+        index=DoomedIndex(index, doom),
+        documents=documents,
+        originals=originals,
+        jobs=jobs,
+    )
+    return Work(
+        pipeline=pipeline,
+        jobs=jobs,
+        leases=Leases(database, announced),
+        documents=documents,
+        sources=sources,
+        originals=originals,
+        workers=Workers(database),
+        connect=lambda _source: FilesystemConnector(place.source, source=SOURCE),
+        retry=RetryPolicy(
+            first_delay=timedelta(milliseconds=20), longest_delay=timedelta(seconds=1)
+        ),
+        lease=lease,
+    )
+
+
+def dispatcher_of(work: Work, bell: Bell) -> Dispatcher:
+    return Dispatcher(
+        work=work,
+        bell=bell,
+        concurrency=4,
+        poll=timedelta(milliseconds=50),
+        sweep_every=timedelta(milliseconds=200),
+        tidy_every=timedelta(milliseconds=700),
+    )
+
+
+async def follow(state: State, source: Path, work: Work, database: Database) -> None:
+    """What people and the clock ask of the platform in this state: all of it may be asked again."""
+    memberships = [
+        Membership(PrincipalId(member), PrincipalId(group))
+        for member, group in sorted(state.memberships)
+    ]
+    await Groups(database).replace(TENANT, BY_ADMINS, memberships)
+    for path in state.releases:
+        with suppress(NotFound):  # it was let out before
+            await release_from_quarantine(
+                TENANT,
+                document_id_of(TENANT, SOURCE, (source / path).as_uri()),
+                accept=Accept.VERSION,
+                by=PrincipalId("user:admin"),
+                verdicts=Verdicts(database),
+                documents=work.documents,
+                sources=work.sources,
+                jobs=work.jobs,
+            )
+    # A job whose worker was killed five times is a dead letter, until somebody says: try it again.
+    await Failures(database).retry_all(work.jobs, TENANT, states=[JobState.DEAD])
+    await work.jobs.enqueue([sync_job(TENANT, SOURCE)])
+
+
+async def register(database: Database) -> None:
+    sources = Sources(database)
+    await sources.add_tenant(TENANT)
+    await sources.register(
+        TENANT, kind="filesystem", name="Files", settings=_SETTINGS, source=SOURCE
+    )
