@@ -23,7 +23,7 @@ from rag.adapters.streaming import Patience
 from rag.errors import ConfigurationError
 from rag.fusion import Fusion, normalised_sum_fusion, reciprocal_rank_fusion
 from rag.protocols import Embedder, Index, LanguageModel, Reranker
-from rag.storage.passages import Passages
+from rag.storage.documents.passages import Passages
 
 
 @asynccontextmanager

@@ -31,7 +31,7 @@ from api.routers import (
 )
 from api.settings import Settings
 from rag.access import TenantId
-from rag.storage.standings import Standings
+from rag.storage.access.expansion import Expansions
 
 ROUTERS = (
     search.router,
@@ -104,7 +104,7 @@ def _authenticator(
         oidc = OidcTokens(settings.oidc, KeySet(settings.oidc, http))
     return Authenticator(
         keys=platform.keys,
-        standings=Standings(platform.groups),
+        expansions=Expansions(platform.groups),
         oidc=oidc,
         oidc_settings=settings.oidc,
         oidc_tenant=TenantId(settings.oidc.tenant or settings.tenant),

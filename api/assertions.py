@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import jwt
 
-from rag.storage.tokens import KeyToken
+from rag.storage.access.tokens import KeyToken
 
 ON_BEHALF_AUDIENCE = "rag-on-behalf-of"
 

@@ -14,10 +14,10 @@ from api.permissions import EVERY_PERMISSION, NEVER_ON_BEHALF, Permission
 from api.settings import OidcSettings
 from rag.access import Principal, PrincipalId, TenantId
 from rag.errors import Forbidden, Unauthenticated
-from rag.storage.groups import NO_EPOCH, Epoch
-from rag.storage.keys import ApiKey
-from rag.storage.standings import Standing
-from rag.storage.tokens import KeyId, parse_token
+from rag.storage.access.expansion import Expansion
+from rag.storage.access.groups import NO_EPOCH, Epoch
+from rag.storage.access.keys import ApiKey
+from rag.storage.access.tokens import KeyId, parse_token
 
 ON_BEHALF_MAX_AGE_S = 300
 ON_BEHALF_LEEWAY_S = 10
@@ -52,7 +52,7 @@ class KeyStore(Protocol):
 
 
 class StandingStore(Protocol):
-    async def of(self, principal: Principal) -> Standing:
+    async def of(self, principal: Principal) -> Expansion:
         """`principal` with all its groups. Raises rather than leave one out."""
         ...
 
@@ -64,13 +64,13 @@ class Authenticator:
         self,
         *,
         keys: KeyStore,
-        standings: StandingStore,
+        expansions: StandingStore,
         oidc: OidcTokens | None,
         oidc_settings: OidcSettings,
         oidc_tenant: TenantId,
     ) -> None:
         self._keys = keys
-        self._standings = standings
+        self._standings = expansions
         self._oidc = oidc
         self._settings = oidc_settings
         self._tenant = oidc_tenant
@@ -80,9 +80,9 @@ class Authenticator:
         """Who the two headers prove is calling. Raises `Unauthenticated` or `Forbidden`, and
         `StorageUnavailable` where its groups cannot be had: without them a deny might not hold."""
         proven = await self._proven(authorization, on_behalf_of)
-        standing = await self._standings.of(proven.principal)
+        expansion = await self._standings.of(proven.principal)
         # Groups of the ledger open documents; what one may do comes with the key or the token.
-        return replace(proven, principal=standing.principal, epoch=standing.epoch)
+        return replace(proven, principal=expansion.principal, epoch=expansion.epoch)
 
     async def _proven(self, authorization: str | None, on_behalf_of: str | None) -> Caller:
         token = _bearer(authorization)

@@ -19,7 +19,7 @@ from rag.access import TenantId, scope_of
 from rag.errors import ConfigurationError
 from rag.evaluation.beir import BeirDataset, BeirQuery, evaluate_beir, read_beir
 from rag.evaluation.golden import GoldenCase, GoldenResult, read_golden, report_of, run_golden
-from rag.storage.records import JobKind, JobState, NewJob
+from rag.storage.jobs.records import JobKind, JobState, NewJob
 from rag.types import Answer, Mode, Query, Refusal, RetrievedChunk, SourceId
 
 BEIR, FILESYSTEM = "beir", "filesystem"

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from rag.access import EVERYONE, AccessList, Membership, PrincipalId, scope_of
 from rag.access import Principal as Asker
-from rag.storage.admission import StoredAccess
-from rag.storage.records import DocumentState
+from rag.storage.documents.admission import StoredAccess
+from rag.storage.documents.records import DocumentState
 
 Paths = Mapping[PrincipalId, tuple[PrincipalId, ...]]
 """Of each identity that somebody holds, how: from themselves, through groups, to it."""

@@ -7,9 +7,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from rag.storage.depth import Depth
-from rag.storage.records import JobState
-from rag.storage.workers import WorkDone, Worker
+from rag.storage.jobs.depth import Depth
+from rag.storage.jobs.records import JobState
+from rag.storage.jobs.workers import WorkDone, Worker
 
 LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 STAGE_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)

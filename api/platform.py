@@ -6,16 +6,16 @@ from api.settings import Settings
 from rag.answering import Answerer
 from rag.protocols import Embedder, Index, PassageStore
 from rag.retrieval import HybridRetriever
+from rag.storage.access.groups import Groups
+from rag.storage.access.keys import Keys
 from rag.storage.database import Database
-from rag.storage.documents import Documents
+from rag.storage.documents.ledger import Documents
 from rag.storage.feedback import Feedback
-from rag.storage.groups import Groups
-from rag.storage.jobs import Jobs
-from rag.storage.keys import Keys
+from rag.storage.jobs.ledger import Jobs
+from rag.storage.jobs.workers import Workers
 from rag.storage.originals import Originals
-from rag.storage.sources import Sources
-from rag.storage.verdicts import Verdicts
-from rag.storage.workers import Workers
+from rag.storage.sources.ledger import Sources
+from rag.storage.verdicts.ledger import Verdicts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

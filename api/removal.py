@@ -1,6 +1,7 @@
 """The job that takes a document away."""
 
-from rag.storage.records import JobKind, NewJob, StoredDocument
+from rag.storage.documents.records import StoredDocument
+from rag.storage.jobs.records import JobKind, NewJob
 
 PRIORITY = 10
 """Whom a change shuts out must not wait behind what is new."""

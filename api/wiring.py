@@ -47,22 +47,22 @@ from rag.errors import SourceGone
 from rag.grounding import GroundingCheck
 from rag.prompts.registry import load_prompt
 from rag.retrieval import HybridRetriever
-from rag.storage.admission import AgeLimit
+from rag.storage.access.groups import Groups
+from rag.storage.access.keys import Keys
 from rag.storage.database import open_database
-from rag.storage.documents import Documents
+from rag.storage.documents.admission import AgeLimit
+from rag.storage.documents.ledger import Documents
+from rag.storage.documents.passages import Passages
 from rag.storage.embeddings import CachedEmbedder, EmbeddingCache
 from rag.storage.feedback import Feedback
-from rag.storage.groups import Groups
-from rag.storage.job_rows import Announce
-from rag.storage.jobs import Jobs
-from rag.storage.keys import Keys
-from rag.storage.leases import Leases
+from rag.storage.jobs.leases import Leases
+from rag.storage.jobs.ledger import Jobs
+from rag.storage.jobs.rows import Announce
+from rag.storage.jobs.workers import Workers
 from rag.storage.originals import Originals
-from rag.storage.passages import Passages
-from rag.storage.records import Source, SourceState
-from rag.storage.sources import Sources
-from rag.storage.verdicts import Verdicts
-from rag.storage.workers import Workers
+from rag.storage.sources.ledger import Sources
+from rag.storage.sources.records import Source, SourceState
+from rag.storage.verdicts.ledger import Verdicts
 
 PROMPT = ("answer", "v1")
 

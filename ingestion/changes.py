@@ -6,8 +6,10 @@ from typing import Any
 from connectors.protocols import AccessChanged, Change, Deleted, Listed, Seen, Upserted
 from ingestion.comparing import ChangeKind, Move
 from rag.access import TenantId
-from rag.storage.records import JobKind, NewJob, StoredDocument, access_of_json, json_of_access
-from rag.storage.snapshots import KnownDocument
+from rag.storage.documents.records import StoredDocument
+from rag.storage.jobs.records import JobKind, NewJob
+from rag.storage.records import access_of_json, json_of_access
+from rag.storage.sources.snapshots import KnownDocument
 from rag.types import SourceId
 
 SHUTTING_OUT, AWAITED, TAKING_IN, INDEXING_ANEW = 10, 30, 50, 80

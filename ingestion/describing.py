@@ -8,7 +8,8 @@ from connectors.protocols import Resource
 from ingestion.protocols import Chunker, ParsedDocument, Parser
 from ingestion.validation.findings import findings_of
 from rag.access import TenantId
-from rag.storage.records import HeldIn, document_id_of, fingerprint_of, storable
+from rag.storage.documents.records import HeldIn
+from rag.storage.records import document_id_of, fingerprint_of, storable
 from rag.types import Document, DocumentId, DocumentRef, Metadata, SourceId, VersionId
 
 HASHED_AT_ONCE = 64 * 1024

@@ -1,6 +1,6 @@
 """Running jobs: inside the platform's own process, or in one of many workers (`ingestion.worker`).
 
-Which job is next is the ledger's to say (`rag.storage.claims`); how many at a time is said here.
+Which job is next is the ledger's to say (`rag.storage.jobs.claims`); how many at a time is said here.
 """
 
 import asyncio
@@ -18,9 +18,9 @@ from ingestion.jobs import Work, run_job
 from ingestion.memory import MemoryBound
 from ingestion.upkeep import keep_order, tidy
 from rag.errors import StorageUnavailable
-from rag.storage.job_rows import Due, now
-from rag.storage.records import Job, JobState
-from rag.storage.workers import WorkDone, Worker
+from rag.storage.jobs.records import Job, JobState
+from rag.storage.jobs.rows import Due, now
+from rag.storage.jobs.workers import WorkDone, Worker
 
 log = logging.getLogger(__name__)
 

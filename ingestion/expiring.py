@@ -2,7 +2,7 @@
 
 from rag.access import TenantId
 from rag.protocols import Index
-from rag.storage.documents import Documents, Overtaken
+from rag.storage.documents.ledger import Documents, Overtaken
 from rag.types import DocumentId
 
 _AT_ONCE = 500

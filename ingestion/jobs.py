@@ -29,14 +29,17 @@ from ingestion.sync import SyncLedger, synchronise
 from ingestion.sync_settings import SyncSettings
 from rag.access import TenantId
 from rag.errors import Error, StorageUnavailable
-from rag.storage.documents import Documents
-from rag.storage.jobs import Jobs
-from rag.storage.leases import Failure, Leases
+from rag.storage.documents.ledger import Documents
+from rag.storage.documents.records import DocumentState
+from rag.storage.jobs.leases import Failure, Leases
+from rag.storage.jobs.ledger import Jobs
+from rag.storage.jobs.records import Job, JobKind, JobState, NewJob
+from rag.storage.jobs.workers import Workers
 from rag.storage.originals import Originals
-from rag.storage.records import PUSH, Digest, DocumentState, Job, JobKind, JobState, NewJob, Source
-from rag.storage.snapshots import Snapshots
-from rag.storage.sources import Sources
-from rag.storage.workers import Workers
+from rag.storage.records import Digest
+from rag.storage.sources.ledger import Sources
+from rag.storage.sources.records import PUSH, Source
+from rag.storage.sources.snapshots import Snapshots
 from rag.types import DocumentId, SourceId
 
 log = logging.getLogger(__name__)

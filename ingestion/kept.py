@@ -11,15 +11,9 @@ from connectors.protocols import Listed, Resource, Seen
 from ingestion.ledger import OriginalStore
 from rag.access import AccessList, TenantId
 from rag.errors import NotFound, PermanentError, SourceGone
-from rag.storage.records import (
-    Digest,
-    JobKind,
-    NewJob,
-    StoredDocument,
-    access_of_json,
-    fingerprint_of,
-    json_of_access,
-)
+from rag.storage.documents.records import StoredDocument
+from rag.storage.jobs.records import JobKind, NewJob
+from rag.storage.records import Digest, access_of_json, fingerprint_of, json_of_access
 from rag.types import Metadata, SourceId, no_metadata
 
 

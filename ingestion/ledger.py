@@ -9,16 +9,10 @@ from datetime import datetime
 from typing import Protocol
 
 from rag.access import AccessList, TenantId
-from rag.storage.records import (
-    Digest,
-    HeldIn,
-    NewChunk,
-    NewJob,
-    NewVersion,
-    SeenAs,
-    StoredDocument,
-)
-from rag.storage.verdict_records import Validation
+from rag.storage.documents.records import HeldIn, NewChunk, NewVersion, SeenAs, StoredDocument
+from rag.storage.jobs.records import NewJob
+from rag.storage.records import Digest
+from rag.storage.verdicts.records import Validation
 from rag.types import Chunk, ChunkId, DocumentId, DocumentRef, Metadata
 
 

@@ -9,16 +9,9 @@ from connectors.file_names import readable_title
 from connectors.protocols import Seen
 from ingestion.kept import Kept
 from ingestion.protocols import ChildResource, ParsedDocument
-from rag.storage.records import (
-    Digest,
-    DocumentState,
-    JobKind,
-    NewJob,
-    StoredDocument,
-    document_id_of,
-    fingerprint_of,
-    inherited,
-)
+from rag.storage.documents.records import DocumentState, StoredDocument, inherited
+from rag.storage.jobs.records import JobKind, NewJob
+from rag.storage.records import Digest, document_id_of, fingerprint_of
 from rag.types import Document, DocumentId, DocumentRef, VersionId
 
 MEMBER_MARK = "!/"

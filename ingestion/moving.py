@@ -10,7 +10,8 @@ from ingestion.outcomes import Outcome
 from ingestion.pipeline import IngestPipeline
 from rag.access import TenantId
 from rag.narrowing import narrowed
-from rag.storage.records import DocumentState, access_of_json
+from rag.storage.documents.records import DocumentState
+from rag.storage.records import access_of_json
 
 UNSEEN = "narrowed while it moved"
 """An access fingerprint that no source gives: should the old place be listed again after all, its

@@ -57,14 +57,14 @@ from rag.access import NOBODY, AccessList, TenantId
 from rag.errors import AccessUnknown, PermanentError, SourceGone
 from rag.narrowing import narrowed
 from rag.protocols import Embedder, Index, IndexPoint
-from rag.storage.records import (
+from rag.storage.documents.records import (
     DocumentState,
     NewChunk,
     NewVersion,
     SeenAs,
     StoredDocument,
 )
-from rag.storage.verdict_records import Validation
+from rag.storage.verdicts.records import Validation
 from rag.types import (
     Chunk,
     ChunkId,

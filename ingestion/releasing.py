@@ -3,12 +3,13 @@
 from ingestion.changes import job_of_released
 from rag.access import PrincipalId, TenantId
 from rag.errors import InvalidRequest, NotFound
-from rag.storage.documents import Documents
-from rag.storage.jobs import Jobs
-from rag.storage.records import PUSH, JobId
-from rag.storage.sources import Sources
-from rag.storage.verdict_records import Accept
-from rag.storage.verdicts import Verdicts
+from rag.storage.documents.ledger import Documents
+from rag.storage.jobs.ledger import Jobs
+from rag.storage.jobs.records import JobId
+from rag.storage.sources.ledger import Sources
+from rag.storage.sources.records import PUSH
+from rag.storage.verdicts.ledger import Verdicts
+from rag.storage.verdicts.records import Accept
 from rag.types import DocumentId
 
 

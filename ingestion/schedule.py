@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from ingestion.jobs import Work, sync_job
 from ingestion.sync_settings import SyncSettings
 from rag.errors import ConfigurationError
-from rag.storage.records import JobKind, NewJob, Source, SourceState
+from rag.storage.jobs.records import JobKind, NewJob
+from rag.storage.sources.records import Source, SourceState
 
 log = logging.getLogger(__name__)
 

@@ -29,11 +29,13 @@ from ingestion.sync_settings import SyncSettings
 from rag.access import AccessList, TenantId
 from rag.errors import CursorExpired, Error
 from rag.narrowing import narrowed
-from rag.storage.documents import Documents
-from rag.storage.jobs import Jobs
-from rag.storage.records import NewJob, Tally, document_id_of
-from rag.storage.snapshots import KnownDocument, Snapshots
-from rag.storage.sources import MAX_PROBLEMS, Sources
+from rag.storage.documents.ledger import Documents
+from rag.storage.jobs.ledger import Jobs
+from rag.storage.jobs.records import NewJob
+from rag.storage.records import document_id_of
+from rag.storage.sources.ledger import MAX_PROBLEMS, Sources
+from rag.storage.sources.records import Tally
+from rag.storage.sources.snapshots import KnownDocument, Snapshots
 from rag.types import DocumentId
 
 AT_ONCE = 500

@@ -22,7 +22,7 @@ from ingestion.jobs import Work
 from ingestion.memory import MemoryBound
 from ingestion.upkeep import tidy
 from rag.errors import StorageUnavailable
-from rag.storage.job_rows import Due
+from rag.storage.jobs.rows import Due
 
 log = logging.getLogger(__name__)
 

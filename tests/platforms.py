@@ -15,19 +15,19 @@ from rag.grounding import GroundingCheck
 from rag.prompts.registry import load_prompt
 from rag.protocols import Embedder, Index, LanguageModel, Reranker
 from rag.retrieval import HybridRetriever
-from rag.storage.admission import AgeLimit
+from rag.storage.access.groups import Groups
+from rag.storage.access.keys import Keys
 from rag.storage.database import Database
-from rag.storage.documents import Documents
+from rag.storage.documents.admission import AgeLimit
+from rag.storage.documents.ledger import Documents
+from rag.storage.documents.passages import Passages
 from rag.storage.feedback import Feedback
-from rag.storage.groups import Groups
-from rag.storage.jobs import Jobs
-from rag.storage.keys import Keys
+from rag.storage.jobs.ledger import Jobs
+from rag.storage.jobs.workers import Workers
 from rag.storage.moments import now
 from rag.storage.originals import Originals
-from rag.storage.passages import Passages
-from rag.storage.sources import Sources
-from rag.storage.verdicts import Verdicts
-from rag.storage.workers import Workers
+from rag.storage.sources.ledger import Sources
+from rag.storage.verdicts.ledger import Verdicts
 
 
 def platform_of(

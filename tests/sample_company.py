@@ -11,7 +11,9 @@ from api.platform import Platform
 from api.settings import Settings
 from api.wiring import open_platform
 from rag.access import Principal, PrincipalId, TenantId
-from rag.storage.records import Job, Source, document_id_of
+from rag.storage.jobs.records import Job
+from rag.storage.records import document_id_of
+from rag.storage.sources.records import Source
 from rag.types import DocumentId
 from tests.syncing import sync
 

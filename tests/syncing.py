@@ -4,7 +4,8 @@ import asyncio
 
 from api.platform import Platform
 from ingestion.jobs import sync_job
-from rag.storage.records import Job, JobId, JobState, Source
+from rag.storage.jobs.records import Job, JobId, JobState
+from rag.storage.sources.records import Source
 
 ENDED = frozenset({JobState.DONE, JobState.FAILED, JobState.DEAD})
 

@@ -18,7 +18,7 @@ from api.cli.output import note
 from api.ownership import Owned, OwnedElsewhere, claim
 from api.settings import Settings
 from rag.errors import ConfigurationError, InvalidRequest
-from rag.storage.tokens import parse_token
+from rag.storage.access.tokens import parse_token
 
 ASK_AGAIN_S = 0.1
 SILENCE_S = 30.0

@@ -21,9 +21,9 @@ from api.permissions import EVERY_PERMISSION
 from api.settings import Settings
 from api.wiring import open_platform
 from rag.access import Principal, PrincipalId, TenantId
+from rag.storage.access.keys import Keys
 from rag.storage.database import open_database
-from rag.storage.keys import Keys
-from rag.storage.sources import Sources
+from rag.storage.sources.ledger import Sources
 
 IN_PROCESS = "http://in-process"
 OPERATOR = PrincipalId("app:operator")

@@ -14,7 +14,7 @@ from api.permissions import Permission
 from api.shapes import GroupText, Schema
 from rag.access import EVERYONE, Membership, Principal, PrincipalId
 from rag.errors import NotFound
-from rag.storage.admission import StoredAccess
+from rag.storage.documents.admission import StoredAccess
 from rag.types import DocumentId
 
 router = APIRouter(prefix="/v1/admin/access", tags=["administration"], responses=PROBLEMS)

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field
 
 from api.shapes import Schema, ShortText
-from rag.storage.fairness import HIGHEST_WEIGHT, LOWEST_WEIGHT
-from rag.storage.records import Progress, Source, SourceState
+from rag.storage.jobs.fairness import HIGHEST_WEIGHT, LOWEST_WEIGHT
+from rag.storage.sources.records import Progress, Source, SourceState
 
 Settings = Annotated[dict[str, Any], Field(max_length=50)]
 

@@ -36,7 +36,8 @@ from ingestion.schedule import next_sync_of
 from ingestion.sync_settings import SyncSettings, without_sync_settings
 from ingestion.validation.policy import without_policy
 from rag.errors import ConfigurationError, Error, InvalidRequest, NotFound
-from rag.storage.records import PUSH, DocumentState, Source, SourceState
+from rag.storage.documents.records import DocumentState
+from rag.storage.sources.records import PUSH, Source, SourceState
 from rag.types import SourceId
 
 PAGE = 500

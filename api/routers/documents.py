@@ -19,12 +19,9 @@ from ingestion.kept import push_job
 from ingestion.validation.findings import is_masked
 from rag.access import Principal
 from rag.errors import NotFound
-from rag.storage.records import (
-    PUSH,
-    DocumentState,
-    ReadableDocument,
-    fingerprint_of,
-)
+from rag.storage.documents.records import DocumentState, ReadableDocument
+from rag.storage.records import fingerprint_of
+from rag.storage.sources.records import PUSH
 from rag.types import DocumentId, SourceId
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"], responses=PROBLEMS)

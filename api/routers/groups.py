@@ -14,7 +14,7 @@ from api.platform import Platform
 from api.shapes import PrincipalText, Schema
 from rag.access import Membership, PrincipalId, TenantId
 from rag.errors import NotFound
-from rag.storage.groups import BY_ADMINS, SaidMembership
+from rag.storage.access.groups import BY_ADMINS, SaidMembership
 
 router = APIRouter(prefix="/v1/admin/groups", tags=["administration"], responses=PROBLEMS)
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from api.deps import PUBLIC, MetricsDep, PlatformDep
 from rag.access import TenantId
 from rag.errors import Error
-from rag.storage.depth import queue_depth
+from rag.storage.jobs.depth import queue_depth
 
 PROBE_TIMEOUT_S = 5.0
 

@@ -11,9 +11,9 @@ from api.deps import PlatformDep, requires
 from api.errors import PROBLEMS, problems
 from api.permissions import Permission
 from api.shapes import JobAccepted, Schema
-from rag.storage.failures import FAILED_STATES, FailureGroup, Failures
-from rag.storage.records import Job, JobId, JobKind, JobState
-from rag.storage.standing import Cause, Standing, Standings
+from rag.storage.jobs.failures import FAILED_STATES, FailureGroup, Failures
+from rag.storage.jobs.records import Job, JobId, JobKind, JobState
+from rag.storage.jobs.situations import Cause, Situation, Situations
 from rag.types import SourceId
 
 router = APIRouter(prefix="/v1/admin/jobs", tags=["administration"], responses=PROBLEMS)
@@ -47,7 +47,7 @@ class JobOut(Schema):
     lease_until: datetime | None
 
     @classmethod
-    def of(cls, job: Job, standing: Standing) -> Self:
+    def of(cls, job: Job, situation: Situation) -> Self:
         return cls(
             id=job.id,
             connector=job.source,
@@ -55,11 +55,11 @@ class JobOut(Schema):
             uri=job.uri,
             state=job.state,
             urgency=job.urgency.name.lower(),
-            why=standing.words,
-            cause=standing.cause,
-            since=standing.since,
-            age_s=round(standing.age.total_seconds(), 1),
-            until=standing.until,
+            why=situation.words,
+            cause=situation.cause,
+            since=situation.since,
+            age_s=round(situation.age.total_seconds(), 1),
+            until=situation.until,
             attempts=job.attempts,
             max_attempts=job.max_attempts,
             error_class=job.error_class,
@@ -144,10 +144,10 @@ async def list_jobs(
         limit=limit,
         offset=offset,
     )
-    standings = await Standings(platform.database).of(jobs)
+    situations = await Situations(platform.database).of(jobs)
     counts = await platform.jobs.counts(tenant)
     return JobsOut(
-        jobs=[JobOut.of(job, standings[job.id]) for job in jobs],
+        jobs=[JobOut.of(job, situations[job.id]) for job in jobs],
         counts={each.value: count for each, count in counts.items()},
     )
 
@@ -189,8 +189,8 @@ async def show_job(
 ) -> JobOut:
     """One job, with why it is where it is and who is before it."""
     job = await platform.jobs.get(caller.principal.tenant, JobId(job_id))
-    standings = await Standings(platform.database).of([job], count_ahead=True)
-    return JobOut.of(job, standings[job.id])
+    situations = await Situations(platform.database).of([job], count_ahead=True)
+    return JobOut.of(job, situations[job.id])
 
 
 @router.post("/{job_id}/retry", status_code=202, responses=problems(404))

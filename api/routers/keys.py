@@ -13,7 +13,7 @@ from api.permissions import Permission
 from api.shapes import GroupText, Schema, ShortText
 from rag.access import Principal, PrincipalId
 from rag.errors import Forbidden, InvalidRequest
-from rag.storage.keys import ApiKey, KeyId
+from rag.storage.access.keys import ApiKey, KeyId
 
 router = APIRouter(prefix="/v1/admin/keys", tags=["administration"], responses=PROBLEMS)
 

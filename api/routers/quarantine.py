@@ -13,7 +13,7 @@ from api.permissions import Permission
 from api.shapes import JobAccepted, Schema
 from ingestion.releasing import release_from_quarantine
 from ingestion.validation.reasons import EXPLAINED, Reason
-from rag.storage.verdict_records import (
+from rag.storage.verdicts.records import (
     Accept,
     Quarantined,
     RecordedValidation,

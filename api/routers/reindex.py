@@ -15,8 +15,9 @@ from api.platform import Platform
 from api.shapes import Schema
 from ingestion.jobs import reindex_job
 from rag.access import TenantId
-from rag.storage.estimates import count_chunks
-from rag.storage.records import NewJob, StoredDocument
+from rag.storage.documents.estimates import count_chunks
+from rag.storage.documents.records import StoredDocument
+from rag.storage.jobs.records import NewJob
 from rag.types import Filters, SourceId
 
 PAGE = 500

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from ingestion.validation.policy import Policy
 from ingestion.validation.reasons import Reason
-from rag.storage.verdict_records import Result, Verdict, no_counts
+from rag.storage.verdicts.records import Result, Verdict, no_counts
 from rag.types import DocumentId
 
 log = logging.getLogger(__name__)

@@ -38,9 +38,9 @@ from ingestion.validation.subjects import (
     rewritten,
 )
 from rag.access import TenantId
-from rag.storage.records import StoredDocument
-from rag.storage.sources import Sources
-from rag.storage.verdict_records import Profile, Result, Verdict
+from rag.storage.documents.records import StoredDocument
+from rag.storage.sources.ledger import Sources
+from rag.storage.verdicts.records import Profile, Result, Verdict
 from rag.types import DocumentRef, SourceId
 
 log = logging.getLogger(__name__)

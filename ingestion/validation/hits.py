@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ingestion.validation.checking import Finding
 from ingestion.validation.policy import Handling
 from ingestion.validation.reasons import Reason
-from rag.storage.verdict_records import Result
+from rag.storage.verdicts.records import Result
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -10,8 +10,8 @@ from ingestion.validation.policy import Policy
 from ingestion.validation.reasons import HIDING, Reason, reason_of
 from rag.access import TenantId
 from rag.errors import PermanentError
-from rag.storage.records import StoredDocument
-from rag.storage.verdict_records import (
+from rag.storage.documents.records import StoredDocument
+from rag.storage.verdicts.records import (
     Profile,
     Release,
     Result,

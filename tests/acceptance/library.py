@@ -21,10 +21,10 @@ from rag.adapters.extractive import ExtractiveLanguageModel
 from rag.adapters.late_interaction import LateInteractionReranker
 from rag.adapters.qdrant_edge import open_edge_index
 from rag.adapters.relevance import StatementRanker
+from rag.storage.access.keys import Keys, parse_token
 from rag.storage.database import open_database
-from rag.storage.keys import Keys, parse_token
+from rag.storage.documents.passages import Passages
 from rag.storage.originals import Originals
-from rag.storage.passages import Passages
 from rag.testing import HashEmbedder
 from tests.acceptance.papers import (
     PAPERS_OF_A_TENANT,

@@ -11,8 +11,8 @@ from ingestion.outcomes import AccessUpdated, Indexed, Outcome, Removed, Unchang
 from ingestion.pipeline import IngestPipeline
 from rag.access import AccessList, AccessScope, Expiry, Membership, PrincipalId, TenantId
 from rag.protocols import Index, IndexPoint
-from rag.storage.documents import Documents
-from rag.storage.groups import Groups
+from rag.storage.access.groups import Groups
+from rag.storage.documents.ledger import Documents
 from rag.storage.records import document_id_of
 from rag.types import ChunkId, DocumentId, Filters, IndexHit, Metadata, SourceId, Vector
 from tests.ingestion.standins import FolderInMemory

@@ -13,7 +13,8 @@ from api.platform import Platform
 from api.settings import Settings
 from api.wiring import open_platform
 from rag.access import Principal, PrincipalId, TenantId
-from rag.storage.records import Source, StoredDocument
+from rag.storage.documents.records import StoredDocument
+from rag.storage.sources.records import Source
 from tests.acceptance.bad_files import MAX_BYTES
 from tests.platforms import http_over
 from tests.syncing import sync

@@ -10,7 +10,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from rag.storage.records import DocumentState, JobState
+from rag.storage.documents.records import DocumentState
+from rag.storage.jobs.records import JobState
 from tests.acceptance.bad_files import (
     READABLE,
     SECRET,

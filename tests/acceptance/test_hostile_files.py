@@ -3,7 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from rag.storage.records import DocumentState, JobState, Source, StoredDocument
+from rag.storage.documents.records import DocumentState, StoredDocument
+from rag.storage.jobs.records import JobState
+from rag.storage.sources.records import Source
 from tests.acceptance.site import TENANT, Site, open_site
 from tests.ingestion.parsers.hostile import HOSTILE, READ, SECRET, write_hostile
 from tests.syncing import sync

@@ -14,7 +14,9 @@ import pytest_asyncio
 
 from api.wiring import open_platform
 from ingestion.jobs import sync_job
-from rag.storage.records import DocumentState, Job, JobState, Source
+from rag.storage.documents.records import DocumentState
+from rag.storage.jobs.records import Job, JobState
+from rag.storage.sources.records import Source
 from tests.acceptance.bad_files import (
     READABLE,
     pdf,

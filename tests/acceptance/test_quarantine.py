@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from rag.storage.records import JobId, JobState
+from rag.storage.jobs.records import JobId, JobState
 from tests.acceptance.site import TENANT, Site, open_site
 from tests.ingestion.validation.inputs import AWS, GARBLED
 from tests.syncing import end_of, sync

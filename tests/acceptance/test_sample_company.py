@@ -9,8 +9,9 @@ import pytest_asyncio
 
 from rag.access import Principal, scope_of
 from rag.errors import NotFound
-from rag.storage.records import DocumentState, JobState
-from rag.storage.verdict_records import Result
+from rag.storage.documents.records import DocumentState
+from rag.storage.jobs.records import JobState
+from rag.storage.verdicts.records import Result
 from rag.types import Answer, Query, Refusal
 from tests.sample_company import CORPUS, TENANT, SampleCompany, employee, open_sample_company
 

@@ -16,9 +16,10 @@ from api.settings import Settings
 from rag.access import Principal, PrincipalId, TenantId, readable_by
 from rag.protocols import Index, IndexPoint, LanguageModel
 from rag.storage.database import open_database
+from rag.storage.documents.records import NewChunk, NewVersion
 from rag.storage.originals import Originals
-from rag.storage.records import NewChunk, NewVersion, document_id_of
-from rag.storage.sources import Sources
+from rag.storage.records import document_id_of
+from rag.storage.sources.ledger import Sources
 from rag.storage.tables import Base
 from rag.testing import HashEmbedder, KeepOrder, MemoryIndex, ScriptedLanguageModel
 from rag.types import (

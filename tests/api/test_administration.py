@@ -9,8 +9,8 @@ import pytest
 
 from api.permissions import Permission
 from rag.errors import ParseError
-from rag.storage.leases import Failure, Leases
-from rag.storage.records import JobId, JobKind, JobState, NewJob
+from rag.storage.jobs.leases import Failure, Leases
+from rag.storage.jobs.records import JobId, JobKind, JobState, NewJob
 from tests.api.platform import ACME, SOURCE, Site, open_site
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from rag.access import AccessList
-from rag.storage.records import Job, JobId, JobKind, access_of_json
+from rag.storage.jobs.records import Job, JobId, JobKind
+from rag.storage.records import access_of_json
 from tests.api.platform import ACME, OTHER, SOURCE, Site, open_site
 
 MAX_BYTES = 4_096

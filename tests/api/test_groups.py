@@ -12,9 +12,9 @@ from api.auth import Authenticator
 from api.settings import OidcSettings
 from rag.access import Membership, PrincipalId, TenantId
 from rag.errors import StorageUnavailable
-from rag.storage.groups import Epoch
-from rag.storage.keys import parse_token
-from rag.storage.standings import Standings
+from rag.storage.access.expansion import Expansions
+from rag.storage.access.groups import Epoch
+from rag.storage.access.keys import parse_token
 from rag.types import SourceId
 from tests.api.platform import ACME, OTHER, SOURCE, Site, open_site
 
@@ -126,7 +126,7 @@ async def test_without_its_groups_nobody_is_served(site: Site) -> None:
 
     authenticator = Authenticator(
         keys=site.platform.keys,
-        standings=Standings(Silent()),
+        expansions=Expansions(Silent()),
         oidc=None,
         oidc_settings=OidcSettings(),
         oidc_tenant=ACME,

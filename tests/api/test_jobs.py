@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from api.permissions import Permission
-from rag.storage.leases import Failure, Leases
-from rag.storage.records import JobKind, JobState, NewJob
-from rag.storage.workers import WorkDone, Worker
+from rag.storage.jobs.leases import Failure, Leases
+from rag.storage.jobs.records import JobKind, JobState, NewJob
+from rag.storage.jobs.workers import WorkDone, Worker
 from tests.api.platform import ACME, OTHER, SOURCE, Site, open_site
 
 

@@ -11,9 +11,9 @@ from sqlalchemy import text
 
 from rag.access import Principal, PrincipalId, TenantId
 from rag.errors import NotFound
+from rag.storage.access.keys import KeyId, Keys, parse_token
 from rag.storage.database import Database, open_database
-from rag.storage.keys import KeyId, Keys, parse_token
-from rag.storage.sources import Sources
+from rag.storage.sources.ledger import Sources
 from rag.storage.tables import Base
 
 ACME, OTHER = TenantId("acme"), TenantId("other")

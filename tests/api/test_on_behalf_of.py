@@ -14,11 +14,11 @@ from api.permissions import EVERY_PERMISSION, Permission
 from api.settings import OidcSettings
 from rag.access import Membership, Principal, PrincipalId, TenantId
 from rag.errors import Forbidden, Unauthenticated
+from rag.storage.access.expansion import Expansions
+from rag.storage.access.groups import Groups
+from rag.storage.access.keys import Keys, parse_token
 from rag.storage.database import open_database
-from rag.storage.groups import Groups
-from rag.storage.keys import Keys, parse_token
-from rag.storage.sources import Sources
-from rag.storage.standings import Standings
+from rag.storage.sources.ledger import Sources
 from rag.storage.tables import Base
 from rag.types import SourceId
 
@@ -62,7 +62,7 @@ async def app(tmp_path: Path) -> AsyncGenerator[App]:
         made = await keys.create(name="intranet", principal=APP, permissions=EVERY_PERMISSION)
         authenticator = Authenticator(
             keys=keys,
-            standings=Standings(Groups(database)),
+            expansions=Expansions(Groups(database)),
             oidc=None,
             oidc_settings=OidcSettings(),
             oidc_tenant=ACME,

@@ -21,7 +21,7 @@ from api.logs import OUR_LOGGERS, JsonLines, configure_logging
 from api.settings import RateLimitSettings
 from rag.access import TenantId
 from rag.errors import ConfigurationError, IndexUnavailable, RateLimited, StorageUnavailable
-from rag.storage.keys import parse_token
+from rag.storage.access.keys import parse_token
 from rag.testing import MemoryIndex
 from tests.api.identity_provider import AUDIENCE, IdentityProvider, identity_provider
 from tests.api.platform import ACME, OTHER, Site, open_site

@@ -12,7 +12,7 @@ from api.deps import PUBLIC, declared_routes
 from api.permissions import EVERY_PERMISSION, NEVER_ON_BEHALF
 from rag.access import Membership, PrincipalId
 from rag.errors import ConfigurationError
-from rag.storage.records import JobKind, NewJob
+from rag.storage.jobs.records import JobKind, NewJob
 from tests.api.platform import ACME, OTHER, SOURCE, Site, open_site
 
 MARK = "zinnober"

@@ -19,10 +19,10 @@ from reporting import report
 
 from api.migrations import migrate
 from rag.access import Membership, Principal, PrincipalId, TenantId
+from rag.storage.access.expansion import Expansions
+from rag.storage.access.groups import Groups
 from rag.storage.database import default_database_url, open_database
-from rag.storage.groups import Groups
-from rag.storage.sources import Sources
-from rag.storage.standings import Standings
+from rag.storage.sources.ledger import Sources
 from rag.types import SourceId
 
 TENANT, DIRECTORY = TenantId("bench"), SourceId("directory")
@@ -68,7 +68,7 @@ async def measure(url: str, edges: int) -> dict[str, Any]:
         start = perf_counter()
         await groups.replace(TENANT, DIRECTORY, said)
         written = perf_counter() - start
-        known, forgetful = Standings(groups), Standings(groups, remembered=0)
+        known, forgetful = Expansions(groups), Expansions(groups, remembered=0)
         found = (await known.of(ASKER)).principal.groups
         assert len(found) == DIRECT * (1 + ABOVE), len(found)
 

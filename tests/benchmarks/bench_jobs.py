@@ -36,10 +36,11 @@ from ingestion.worker import Tickets, open_redis, serve
 from rag.access import TenantId
 from rag.storage.database import Database, open_database
 from rag.storage.embeddings import CachedEmbedder, EmbeddingCache
-from rag.storage.job_rows import row_of
-from rag.storage.leases import Leases
-from rag.storage.records import JobKind, JobState, NewJob, SourceState
-from rag.storage.sources import Sources
+from rag.storage.jobs.leases import Leases
+from rag.storage.jobs.records import JobKind, JobState, NewJob
+from rag.storage.jobs.rows import row_of
+from rag.storage.sources.ledger import Sources
+from rag.storage.sources.records import SourceState
 from rag.storage.tables import JobRow
 from rag.types import SourceId
 from tests.ingestion.platform import SOURCE, TENANT, Platform, platform_over

@@ -38,10 +38,10 @@ from rag.adapters.qdrant_edge import QdrantEdgeIndex, open_edge_index
 from rag.protocols import IndexPoint
 from rag.retrieval import HybridRetriever
 from rag.storage.database import Database, default_database_url, open_database
-from rag.storage.document_rows import values_of_begun, values_of_metadata, write_chunks
-from rag.storage.passages import Passages
-from rag.storage.records import DocumentState
-from rag.storage.sources import Sources
+from rag.storage.documents.passages import Passages
+from rag.storage.documents.records import DocumentState
+from rag.storage.documents.rows import values_of_begun, values_of_metadata, write_chunks
+from rag.storage.sources.ledger import Sources
 from rag.storage.tables import DocumentRow
 from rag.types import AnyOf, Embedding, Filters, Mode, Query, Vector
 

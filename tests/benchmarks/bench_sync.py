@@ -29,8 +29,8 @@ from ingestion.jobs import sync_job
 from rag.access import Principal, PrincipalId, TenantId, scope_of
 from rag.adapters.qdrant_edge import open_edge_index
 from rag.storage.database import open_database
-from rag.storage.passages import Passages
-from rag.storage.records import Source, Tally
+from rag.storage.documents.passages import Passages
+from rag.storage.sources.records import Source, Tally
 from tests.ingestion.platform import SOURCE, TENANT, Platform, platform_over
 from tests.ingestion.standins import HashEmbedder
 from tests.syncing import sync

@@ -14,15 +14,15 @@ from ingestion.validation.flow import validator_over
 from rag.access import Principal, PrincipalId, TenantId, scope_of
 from rag.protocols import Embedder
 from rag.storage.database import Database
-from rag.storage.documents import Documents
-from rag.storage.job_rows import Announce
-from rag.storage.jobs import Jobs
-from rag.storage.leases import Leases
+from rag.storage.documents.ledger import Documents
+from rag.storage.documents.passages import Passages
+from rag.storage.jobs.leases import Leases
+from rag.storage.jobs.ledger import Jobs
+from rag.storage.jobs.rows import Announce
+from rag.storage.jobs.workers import Workers
 from rag.storage.originals import Originals
-from rag.storage.passages import Passages
-from rag.storage.sources import Sources
-from rag.storage.verdicts import Verdicts
-from rag.storage.workers import Workers
+from rag.storage.sources.ledger import Sources
+from rag.storage.verdicts.ledger import Verdicts
 from rag.types import RetrievedChunk, SourceId
 from tests.ingestion.standins import (
     DictIndex,

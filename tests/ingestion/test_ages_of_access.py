@@ -12,12 +12,15 @@ from ingestion.expiring import drop_ended_grants
 from ingestion.jobs import reindex_job, run_job
 from rag.access import AccessList, AccessScope, Principal, PrincipalId, readable_by, scope_of
 from rag.errors import IndexUnavailable, NotFound
-from rag.storage.admission import AgeLimit
 from rag.storage.database import Database
-from rag.storage.documents import Documents
-from rag.storage.passages import Passages
-from rag.storage.records import PUSH, JobKind, NewJob, StoredDocument, json_of_access
-from rag.storage.sources import Sources
+from rag.storage.documents.admission import AgeLimit
+from rag.storage.documents.ledger import Documents
+from rag.storage.documents.passages import Passages
+from rag.storage.documents.records import StoredDocument
+from rag.storage.jobs.records import JobKind, NewJob
+from rag.storage.records import json_of_access
+from rag.storage.sources.ledger import Sources
+from rag.storage.sources.records import PUSH
 from tests.ingestion.platform import SOURCE, TENANT, Platform, platform_over
 
 HOUR = timedelta(hours=1)

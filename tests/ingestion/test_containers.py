@@ -16,8 +16,9 @@ from ingestion.members import container_and_path, member_uri
 from rag.access import AccessList, readable_by
 from rag.errors import PermanentError
 from rag.storage.database import Database
+from rag.storage.documents.records import DocumentState, StoredDocument
+from rag.storage.jobs.records import Job, JobState
 from rag.storage.originals import Originals
-from rag.storage.records import DocumentState, Job, JobState, StoredDocument
 from tests.ingestion.boxes import Box, BoxParser, packed
 from tests.ingestion.platform import SOURCE, TENANT, Platform, platform_over
 

@@ -18,7 +18,9 @@ from ingestion.protocols import ParsedDocument
 from rag.access import NOBODY, TenantId, readable_by
 from rag.errors import SourceUnavailable
 from rag.storage.database import Database
-from rag.storage.records import PUSH, DocumentState, Job, JobKind, JobState, NewJob, Progress
+from rag.storage.documents.records import DocumentState
+from rag.storage.jobs.records import Job, JobKind, JobState, NewJob
+from rag.storage.sources.records import PUSH, Progress
 from rag.types import ChunkId, SourceId
 from tests.ingestion.platform import SOURCE, TENANT, Platform, platform_over
 from tests.ingestion.standins import DictIndex, LineParser, texts_of

@@ -36,8 +36,9 @@ from rag.errors import (
     StorageUnavailable,
 )
 from rag.storage.database import Database, open_database
-from rag.storage.records import DocumentState, Job, JobState
-from rag.storage.standing import Standings
+from rag.storage.documents.records import DocumentState
+from rag.storage.jobs.records import Job, JobState
+from rag.storage.jobs.situations import Situations
 from rag.storage.tables import DocumentRow
 from tests.ingestion.faulty import (
     Clock,
@@ -306,8 +307,10 @@ async def is_told(world: World, fault: Fault) -> bool:
     told = [job for job in jobs if job.error_class == fault.job_says and job.error]
     if not told:
         return False
-    standings = await Standings(world.platform.database).of(told)
-    return all(standing.words and standing.age >= timedelta(0) for standing in standings.values())
+    situations = await Situations(world.platform.database).of(told)
+    return all(
+        situation.words and situation.age >= timedelta(0) for situation in situations.values()
+    )
 
 
 async def watch(world: World) -> None:

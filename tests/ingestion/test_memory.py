@@ -11,7 +11,7 @@ from ingestion.dispatch import running
 from ingestion.jobs import sync_job
 from ingestion.memory import MemoryBound, default_bound_bytes, machine_bytes, resident_bytes
 from rag.storage.database import Database
-from rag.storage.records import JobState
+from rag.storage.jobs.records import JobState
 from tests.ingestion.platform import SOURCE, TENANT, platform_over
 from tests.ingestion.test_dispatch import SlowParser
 

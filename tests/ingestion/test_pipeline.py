@@ -11,7 +11,7 @@ from ingestion.outcomes import AccessUpdated, Failed, Indexed, Outcome, Removed,
 from rag.access import EVERYONE, NOBODY, AccessList, PrincipalId, readable_by
 from rag.errors import IndexUnavailable, SourceUnavailable, StorageUnavailable
 from rag.storage.database import Database
-from rag.storage.records import DocumentState, StoredDocument
+from rag.storage.documents.records import DocumentState, StoredDocument
 from tests.ingestion.platform import SOURCE, TENANT, Platform, platform_over
 from tests.ingestion.standins import HashEmbedder, LineParser, texts_of
 

@@ -50,11 +50,12 @@ from rag.access import (
     scope_of,
 )
 from rag.errors import NotFound
+from rag.storage.access.groups import Groups
 from rag.storage.database import open_database
-from rag.storage.groups import Groups
+from rag.storage.documents.passages import Passages
+from rag.storage.documents.records import DocumentState, StoredDocument
+from rag.storage.jobs.records import Job, JobKind, JobState
 from rag.storage.originals import Originals
-from rag.storage.passages import Passages
-from rag.storage.records import DocumentState, Job, JobKind, JobState, StoredDocument
 from rag.types import ChunkId
 from tests.ingestion.boxes import Box, BoxParser, packed
 from tests.ingestion.fuse import Fuse, FusedFeed, fused

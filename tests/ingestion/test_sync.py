@@ -19,8 +19,9 @@ from rag.access import readable_by
 from rag.errors import Error, SourceInconsistent, SourceUnavailable
 from rag.storage.database import Database
 from rag.storage.embeddings import CachedEmbedder, EmbeddingCache
-from rag.storage.records import Job, JobKind, JobState, Progress, SourceState, Tally
-from rag.storage.snapshots import Snapshots
+from rag.storage.jobs.records import Job, JobKind, JobState
+from rag.storage.sources.records import Progress, SourceState, Tally
+from rag.storage.sources.snapshots import Snapshots
 from tests.ingestion.feed import Feed
 from tests.ingestion.platform import SOURCE, TENANT, Platform, platform_over
 from tests.ingestion.standins import HashEmbedder

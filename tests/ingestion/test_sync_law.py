@@ -24,8 +24,9 @@ from ingestion.jobs import run_job
 from ingestion.sync import SyncLedger, synchronise
 from ingestion.sync_settings import SyncSettings
 from rag.storage.database import open_database
-from rag.storage.records import DocumentState, Source
-from rag.storage.snapshots import Snapshots
+from rag.storage.documents.records import DocumentState
+from rag.storage.sources.records import Source
+from rag.storage.sources.snapshots import Snapshots
 from rag.storage.tables import DocumentRow
 from tests.ingestion.platform import SOURCE, TENANT, Platform, platform_over
 

@@ -18,7 +18,7 @@ from ingestion.jobs import sync_job
 from ingestion.worker import QUEUE, TICKETS_AT_ONCE, Tickets, open_redis, take_tickets
 from rag.errors import StorageUnavailable
 from rag.storage.database import Database
-from rag.storage.records import JobKind, JobState
+from rag.storage.jobs.records import JobKind, JobState
 from tests.ingestion.platform import SOURCE, TENANT, Platform, platform_over
 from tests.services import free_port, redis_server
 

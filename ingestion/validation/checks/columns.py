@@ -9,7 +9,7 @@ from ingestion.validation.checking import Check, Finding
 from ingestion.validation.policy import Objection
 from ingestion.validation.reasons import Reason
 from ingestion.validation.subjects import TextSubject
-from rag.storage.verdict_records import Result
+from rag.storage.verdicts.records import Result
 from rag.types import Section, Table
 
 _TABULAR = frozenset({"spreadsheet", "data"})

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from ingestion.validation.checking import Check, Finding
 from ingestion.validation.reasons import Reason
 from ingestion.validation.subjects import FileSubject
-from rag.storage.verdict_records import Result
+from rag.storage.verdicts.records import Result
 
 _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"%PDF-", "application/pdf"),

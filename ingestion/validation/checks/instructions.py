@@ -8,7 +8,7 @@ from ingestion.validation.checking import Check, Finding
 from ingestion.validation.policy import Objection
 from ingestion.validation.reasons import Reason
 from ingestion.validation.subjects import TextSubject, plain
-from rag.storage.verdict_records import Result
+from rag.storage.verdicts.records import Result
 
 _MODEL_EN = r"(?:ai|llm|ai (?:model|assistant|system)|large language model|language model|chatbot)"
 _MODEL_DE = r"(?:ki|llm|ki-(?:modell|assistent|system)|sprachmodell|chatbot)"

@@ -22,7 +22,7 @@ from ingestion.validation.hits import Hit, counted, told
 from ingestion.validation.policy import Handling, Policy
 from ingestion.validation.reasons import Reason
 from ingestion.validation.subjects import TextSubject, plain
-from rag.storage.verdict_records import Result
+from rag.storage.verdicts.records import Result
 
 PREFIX = "pii_"
 """What the metadata fields of the counts begin with."""

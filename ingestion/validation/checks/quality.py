@@ -6,7 +6,7 @@ from ingestion.validation.checking import Check, Finding
 from ingestion.validation.policy import Objection
 from ingestion.validation.reasons import Reason
 from ingestion.validation.subjects import TextSubject
-from rag.storage.verdict_records import Result
+from rag.storage.verdicts.records import Result
 from rag.types import Block, Table
 
 _FEW_CHARACTERS = 20

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from rag.access import AccessList, AccessScope, TenantId
 from rag.protocols import Index, IndexPoint
 from rag.storage.database import Database
-from rag.storage.job_rows import Announce, Due
+from rag.storage.jobs.rows import Announce, Due
 from rag.storage.originals import Originals
 from rag.storage.records import Digest
 from rag.types import ChunkId, DocumentId, Filters, IndexHit, Metadata, Vector

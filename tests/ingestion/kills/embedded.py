@@ -22,8 +22,8 @@ from ingestion.dispatch import Bell, running
 from ingestion.upkeep import tidy
 from rag.adapters.qdrant_edge import open_edge_index
 from rag.storage.database import open_database
-from rag.storage.jobs import Jobs
-from rag.storage.records import JobState
+from rag.storage.jobs.ledger import Jobs
+from rag.storage.jobs.records import JobState
 from tests.ingestion.kills.doom import Doom, doomed
 from tests.ingestion.kills.final_state import final_state, plain, points_of_edge
 from tests.ingestion.kills.platform import dispatcher_of, follow, register, work_over

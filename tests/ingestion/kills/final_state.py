@@ -12,7 +12,9 @@ from qdrant_client import AsyncQdrantClient
 from sqlalchemy import ColumnElement, select
 
 from rag.storage.database import Database
-from rag.storage.records import Digest, DocumentState, JobState
+from rag.storage.documents.records import DocumentState
+from rag.storage.jobs.records import JobState
+from rag.storage.records import Digest
 from rag.storage.tables import (
     ChunkRow,
     DocumentRow,

@@ -16,19 +16,20 @@ from ingestion.validation.flow import validator_over
 from rag.access import Membership, PrincipalId
 from rag.errors import NotFound
 from rag.protocols import Index
+from rag.storage.access.groups import BY_ADMINS, Groups
 from rag.storage.database import Database
-from rag.storage.documents import Documents
+from rag.storage.documents.ledger import Documents
 from rag.storage.embeddings import CachedEmbedder, EmbeddingCache
-from rag.storage.failures import Failures
-from rag.storage.groups import BY_ADMINS, Groups
-from rag.storage.job_rows import Announce
-from rag.storage.jobs import Jobs
-from rag.storage.leases import Leases
-from rag.storage.records import JobState, document_id_of
-from rag.storage.sources import Sources
-from rag.storage.verdict_records import Accept
-from rag.storage.verdicts import Verdicts
-from rag.storage.workers import Workers
+from rag.storage.jobs.failures import Failures
+from rag.storage.jobs.leases import Leases
+from rag.storage.jobs.ledger import Jobs
+from rag.storage.jobs.records import JobState
+from rag.storage.jobs.rows import Announce
+from rag.storage.jobs.workers import Workers
+from rag.storage.records import document_id_of
+from rag.storage.sources.ledger import Sources
+from rag.storage.verdicts.ledger import Verdicts
+from rag.storage.verdicts.records import Accept
 from tests.ingestion.kills.doom import Doom, DoomedAnnouncement, DoomedIndex, DoomedOriginals
 from tests.ingestion.kills.watching import Place
 from tests.ingestion.kills.world import State

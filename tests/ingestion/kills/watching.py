@@ -18,9 +18,9 @@ from sqlalchemy import select
 
 from rag.access import AccessScope, Principal, PrincipalId, scope_of
 from rag.protocols import Index
+from rag.storage.access.groups import Groups
 from rag.storage.database import Database, open_database
-from rag.storage.groups import Groups
-from rag.storage.passages import Passages
+from rag.storage.documents.passages import Passages
 from rag.storage.tables import ChunkRow
 from rag.types import ChunkId
 from tests.ingestion.kills.shared_index import open_shared_index

@@ -12,8 +12,9 @@ from ingestion.validation.flow import DocumentValidator
 from ingestion.validation.policy import KEY, Policy
 from rag.access import NOBODY, TenantId
 from rag.errors import PermanentError
-from rag.storage.records import DocumentState, StoredDocument, document_id_of
-from rag.storage.verdict_records import Profile, Release, Result, Validation
+from rag.storage.documents.records import DocumentState, StoredDocument
+from rag.storage.records import document_id_of
+from rag.storage.verdicts.records import Profile, Release, Result, Validation
 from rag.types import DocumentId, DocumentRef, SourceId
 
 TENANT, SOURCE = TenantId("acme"), SourceId("files")

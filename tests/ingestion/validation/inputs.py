@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from openpyxl import Workbook
 
-from rag.storage.verdict_records import Standing
+from rag.storage.verdicts.records import Standing
 
 ACCEPTED, WARNED = Standing.ACCEPTED, Standing.WARNED
 QUARANTINED, FAILED = Standing.QUARANTINED, Standing.FAILED

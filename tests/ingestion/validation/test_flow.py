@@ -17,7 +17,7 @@ from ingestion.validation.similarity import ALIKE, alike, bands_of, signature_of
 from ingestion.validation.subjects import PIECE_CHARACTERS, pieces_of
 from rag.access import PrincipalId
 from rag.errors import ConfigurationError
-from rag.storage.verdict_records import Accept, Release, Result, Standing
+from rag.storage.verdicts.records import Accept, Release, Result, Standing
 from rag.types import Prose, Section
 from tests.ingestion.validation.checked import Remembered, checked
 from tests.ingestion.validation.inputs import (

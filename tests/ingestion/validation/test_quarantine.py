@@ -15,17 +15,11 @@ from ingestion.releasing import release_from_quarantine
 from rag.access import NOBODY, PrincipalId, TenantId, readable_by
 from rag.errors import NotFound
 from rag.storage.database import Database
+from rag.storage.documents.records import DocumentState, StoredDocument
+from rag.storage.jobs.records import JobId, JobKind, JobState, NewJob
 from rag.storage.originals import Originals
-from rag.storage.records import (
-    DocumentState,
-    JobId,
-    JobKind,
-    JobState,
-    NewJob,
-    StoredDocument,
-)
-from rag.storage.verdict_records import Accept, Standing
-from rag.storage.verdicts import Verdicts
+from rag.storage.verdicts.ledger import Verdicts
+from rag.storage.verdicts.records import Accept, Standing
 from rag.types import DocumentId
 from tests.ingestion.platform import SOURCE, TENANT, Platform, platform_over
 from tests.ingestion.test_containers import BoxParser

@@ -8,10 +8,11 @@ import pytest
 
 from rag.access import TenantId
 from rag.storage.database import Database
-from rag.storage.jobs import Jobs
-from rag.storage.leases import LONGEST_WAIT, Failure, Leases
-from rag.storage.records import Job, JobKind, JobState, NewJob, SourceState
-from rag.storage.sources import Sources
+from rag.storage.jobs.leases import LONGEST_WAIT, Failure, Leases
+from rag.storage.jobs.ledger import Jobs
+from rag.storage.jobs.records import Job, JobKind, JobState, NewJob
+from rag.storage.sources.ledger import Sources
+from rag.storage.sources.records import SourceState
 from rag.types import SourceId
 
 LEASE = timedelta(seconds=60)

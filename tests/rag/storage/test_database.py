@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from rag.access import TenantId
 from rag.errors import StorageUnavailable
 from rag.storage.database import Database, open_database
-from rag.storage.sources import Sources
+from rag.storage.sources.ledger import Sources
 from rag.storage.tables import MetadataFieldRow, TenantRow
 
 WRITERS = 40

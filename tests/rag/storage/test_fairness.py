@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.access import TenantId
-from rag.storage.fairness import Flow, Turns
-from rag.storage.records import Urgency
+from rag.storage.jobs.fairness import Flow, Turns
+from rag.storage.jobs.records import Urgency
 from rag.types import SourceId
 
 WEIGHTS = st.floats(0.1, 10)

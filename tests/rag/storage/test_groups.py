@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from rag.access import EVERYONE, Membership, Principal, PrincipalId, TenantId
 from rag.errors import InvalidRequest, NotFound, TooManyGroups
+from rag.storage.access.expansion import Expansions
+from rag.storage.access.group_edges import MAX_CLOSURE
+from rag.storage.access.groups import BY_ADMINS, Epoch, Groups
 from rag.storage.database import Database, open_database
-from rag.storage.group_edges import MAX_CLOSURE
-from rag.storage.groups import BY_ADMINS, Epoch, Groups
-from rag.storage.sources import Sources
-from rag.storage.standings import Standings
+from rag.storage.sources.ledger import Sources
 from rag.types import SourceId
 
 ACME, OTHER = TenantId("acme"), TenantId("other")
@@ -114,22 +114,22 @@ async def test_a_membership_ends_by_itself(groups: Groups, database: Database) -
     end = NOW + timedelta(hours=1)
     await groups.replace(ACME, DIRECTORY, edges("user:anna>group:a", until=end))
     await groups.replace(ACME, WIKI, edges("group:a>group:b"))
-    standings = Standings(groups)
+    expansions = Expansions(groups)
     anna = Principal(ACME, ANNA)
-    first = await standings.of(anna)
+    first = await expansions.of(anna)
     assert first.principal.groups == {"group:a", "group:b"}
     clock.moment = end - timedelta(microseconds=1)
-    assert await standings.of(anna) is first
+    assert await expansions.of(anna) is first
     clock.moment = end
-    assert (await standings.of(anna)).principal.groups == frozenset()
+    assert (await expansions.of(anna)).principal.groups == frozenset()
 
 
 async def test_what_everyone_belongs_to_everybody_belongs_to(groups: Groups) -> None:
-    standings = Standings(groups)
+    expansions = Expansions(groups)
     anna = Principal(ACME, ANNA)
-    assert (await standings.of(anna)).principal.groups == frozenset()
+    assert (await expansions.of(anna)).principal.groups == frozenset()
     await groups.put_members(ACME, PrincipalId("group:staff"), edges("everyone>group:staff"))
-    assert (await standings.of(anna)).principal.groups == {"group:staff"}
+    assert (await expansions.of(anna)).principal.groups == {"group:staff"}
 
 
 async def test_a_change_raises_the_epoch_of_those_it_may_concern_and_of_no_one_else(
@@ -159,7 +159,7 @@ async def test_a_removal_in_one_process_counts_in_the_next_question_of_another(
 ) -> None:
     anna = Principal(ACME, ANNA, frozenset({PrincipalId("group:token")}))
     async with open_database(database_url) as elsewhere:
-        theirs = Standings(Groups(elsewhere))
+        theirs = Expansions(Groups(elsewhere))
         await groups.replace(ACME, DIRECTORY, edges("group:token>group:a", "group:a>group:b"))
         first = await theirs.of(anna)
         assert first.principal.groups == {"group:token", "group:a", "group:b"}
@@ -188,14 +188,14 @@ async def test_of_two_edges_made_at_once_each_raises_the_epoch_of_who_the_other_
 ) -> None:
     async with open_database(database_url) as elsewhere:
         others = Groups(elsewhere)
-        standings = Standings(groups)
+        expansions = Expansions(groups)
         for _ in range(5):
             await asyncio.gather(
                 groups.replace(ACME, DIRECTORY, edges("user:anna>group:a")),
                 others.replace(ACME, WIKI, edges("group:a>group:b")),
-                standings.of(Principal(ACME, ANNA)),
+                expansions.of(Principal(ACME, ANNA)),
             )
-            found = await standings.of(Principal(ACME, ANNA))
+            found = await expansions.of(Principal(ACME, ANNA))
             assert found.principal.groups == {"group:a", "group:b"}
             await asyncio.gather(
                 groups.replace(ACME, DIRECTORY, []), others.replace(ACME, WIKI, [])
@@ -312,7 +312,7 @@ async def test_groups_are_what_can_be_reached_whatever_was_remembered(
             await Groups(database).replace(tenant, source, [])
     clock, reference = Clock(), Reference()
     groups = Groups(database, clock)
-    remembering = Standings(groups)
+    remembering = Expansions(groups)
     epochs: dict[tuple[Principal, Epoch], frozenset[PrincipalId]] = {}
     for change in changes:
         said = {

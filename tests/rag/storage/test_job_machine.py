@@ -22,10 +22,10 @@ from hypothesis.stateful import (
 
 from rag.access import TenantId
 from rag.storage.database import open_database
-from rag.storage.jobs import Jobs
-from rag.storage.leases import Failure, Leases
-from rag.storage.records import Job, JobKind, JobState, NewJob
-from rag.storage.sources import Sources
+from rag.storage.jobs.leases import Failure, Leases
+from rag.storage.jobs.ledger import Jobs
+from rag.storage.jobs.records import Job, JobKind, JobState, NewJob
+from rag.storage.sources.ledger import Sources
 from rag.types import SourceId
 
 TENANT = TenantId("acme")

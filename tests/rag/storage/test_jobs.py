@@ -12,11 +12,12 @@ from sqlalchemy.exc import IntegrityError
 from rag.access import TenantId
 from rag.errors import NotFound
 from rag.storage.database import Database
-from rag.storage.job_rows import Due, row_of
-from rag.storage.jobs import Jobs
-from rag.storage.leases import SUPERSEDED, Failure, Leases
-from rag.storage.records import Job, JobId, JobKind, JobState, NewJob, SourceState
-from rag.storage.sources import Sources
+from rag.storage.jobs.leases import SUPERSEDED, Failure, Leases
+from rag.storage.jobs.ledger import Jobs
+from rag.storage.jobs.records import Job, JobId, JobKind, JobState, NewJob
+from rag.storage.jobs.rows import Due, row_of
+from rag.storage.sources.ledger import Sources
+from rag.storage.sources.records import SourceState
 from rag.storage.tables import JobRow
 from rag.types import SourceId
 

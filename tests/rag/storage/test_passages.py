@@ -26,17 +26,11 @@ from rag.access import (
 from rag.errors import NotFound
 from rag.narrowing import narrowed
 from rag.storage.database import Database
-from rag.storage.documents import Documents, Overtaken
-from rag.storage.passages import Passages, access_of
-from rag.storage.records import (
-    Digest,
-    NewChunk,
-    NewVersion,
-    SeenAs,
-    document_id_of,
-    json_of_access,
-)
-from rag.storage.sources import Sources
+from rag.storage.documents.ledger import Documents, Overtaken
+from rag.storage.documents.passages import Passages, access_of
+from rag.storage.documents.records import NewChunk, NewVersion, SeenAs
+from rag.storage.records import Digest, document_id_of, json_of_access
+from rag.storage.sources.ledger import Sources
 from rag.storage.tables import JsonText
 from rag.types import (
     Chunk,

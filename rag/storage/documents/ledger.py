@@ -1,0 +1,440 @@
+"""The ledger of documents: what each one is, who may read it, and which version is shown.
+
+How it is read stands in `rag.storage.documents.reads`; here it is written.
+
+Writing a document is optimistic: `begin` hands out a generation, every later write names it, and
+a write whose generation was overtaken raises `Overtaken` and changes nothing.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, Executable, bindparam, delete, exists, select, update
+
+from rag.access import AccessList, TenantId
+from rag.storage.database import Dialect, insert_for
+from rag.storage.documents.containment import (
+    check_container,
+    check_place,
+    locked_container,
+    switch_members,
+    take_members_away,
+    tell_members,
+)
+from rag.storage.documents.reads import DocumentReads
+from rag.storage.documents.records import (
+    DocumentState,
+    HeldIn,
+    NewChunk,
+    NewVersion,
+    SeenAs,
+    StoredDocument,
+)
+from rag.storage.documents.rows import (
+    COLUMNS,
+    NO_ERROR,
+    VALUES_OF_DELETED,
+    VALUES_OF_HIDDEN,
+    Overtaken,
+    audience_of,
+    delete_chunks,
+    document_of,
+    held_chunks,
+    lock_original,
+    note_fields,
+    values_of_access,
+    values_of_begun,
+    values_of_metadata,
+    values_of_version,
+    write_chunks,
+    write_document,
+    write_token_vectors,
+)
+from rag.storage.jobs.records import JobState
+from rag.storage.records import Digest
+from rag.storage.tables import ChunkRow, DocumentRow, JobRow
+from rag.storage.verdicts.records import Validation
+from rag.storage.verdicts.rows import (
+    forget_profile,
+    forget_verdicts,
+    write_profile,
+    write_validation,
+)
+from rag.types import Chunk, ChunkId, DocumentId, DocumentRef, Metadata
+
+__all__ = ["Documents", "Overtaken"]
+
+_JOB_MAY_RUN = JobRow.state != JobState.DONE.value  # one that failed may be tried again
+_IS_NOT_DELETED = DocumentRow.state != DocumentState.DELETED.value
+_LOOKED_UP_AT_ONCE = 500
+QUARANTINED = "Quarantined"
+"""The error class of a document that waits for an administrator."""
+_NOTED_AT_MOST = 10_000
+
+
+_TAKEN = select(*COLUMNS).where(DocumentRow.id == bindparam("this")).with_for_update(of=DocumentRow)
+
+
+@cache
+def _insertion(dialect: Dialect) -> Executable:
+    return insert_for(dialect, DocumentRow).on_conflict_do_nothing().returning(*COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Documents(DocumentReads):
+    """Errors: `StorageUnavailable`, and `Overtaken` where a generation is named."""
+
+    _noted: set[tuple[str, ...]] = field(default_factory=set[tuple[str, ...]], repr=False)
+    """Sets of field names, with whom they are for, that the table of fields is known to have."""
+    kept_validations: int = 10
+    """Of how many versions of a document the checks' verdicts are kept."""
+
+    # --- writes, in the order in which an ingest makes them -----------------------------------------
+
+    async def begin(
+        self, ref: DocumentRef, *, access: AccessList, held_in: HeldIn | None = None
+    ) -> StoredDocument:
+        """Take the document in hand: what is known of it. From here on it counts as unsettled;
+        the `settled` that is returned is how it was before.
+
+        One that was not there, or was deleted, is `NEW` under `access` and shown to nobody. One
+        that lies in another (`held_in`) is taken in hand only while that is as it was found.
+        """
+        parent = None if held_in is None else held_in.document
+        fresh = values_of_begun(ref, access, self.clock()) | {"parent": parent}
+        insertion = _insertion(self.database.dialect)
+        this = {"this": ref.id}
+
+        def work(connection: Connection) -> StoredDocument:
+            # The container before its member: in that order every writer takes them.
+            container = None if held_in is None else locked_container(connection, held_in)
+            known = connection.execute(_TAKEN, this).one_or_none()
+            check_place(known, parent)
+            if held_in is not None:
+                check_container(container, held_in, access, member=known)
+            if known is None:
+                made = connection.execute(insertion, fresh).one_or_none()
+                if made is None:
+                    raise Overtaken("another ingest of this document came first")
+                # Of a document that was never here, the index holds nothing either.
+                return replace(document_of(made), settled=True)
+            was_deleted = known.state == DocumentState.DELETED.value
+            taken: dict[str, Any] = {"settled": False, "generation": known.generation + 1}
+            write_document(
+                connection, ref.id, known.generation, fresh | taken if was_deleted else taken
+            )
+            begun = document_of(connection.execute(_TAKEN, this).one())
+            return replace(begun, settled=known.settled)
+
+        return await self.database.write(work)
+
+    async def describe(
+        self,
+        tenant: TenantId,
+        document: DocumentId,
+        *,
+        generation: int,
+        access: AccessList,
+        source_metadata: Metadata | None = None,
+        metadata: Metadata | None = None,
+        access_fingerprint: str | None = None,
+        revision: str | None = None,
+        identity: str | None = None,
+        confirmed_at: datetime | None = None,
+    ) -> None:
+        """Who may read it, and what is said of it; from now on, for every reader.
+
+        What is None stays as it was. A `revision`, with its `identity`, says that this revision's content is what is
+        shown, so that an error of an earlier one is forgotten. `confirmed_at` is when the source
+        last meant `access`, where it was not asked just now.
+        """
+        moment = self.clock()
+        values: dict[str, Any] = {
+            **values_of_access(access, confirmed_at=confirmed_at, moment=moment),
+            "updated_at": moment,
+        }
+        if source_metadata is not None:
+            values["source_fields"] = dict(source_metadata)
+        if metadata is not None:
+            values |= values_of_metadata(metadata)
+        if access_fingerprint is not None:
+            values["access_fingerprint"] = access_fingerprint
+        if revision is not None:
+            values |= {"revision": revision, "identity": identity, **NO_ERROR}
+
+        def work(connection: Connection) -> None:
+            write_document(connection, document, generation, values)
+            if metadata is not None:
+                note_fields(connection, self.database, tenant, metadata, access)
+            tell_members(
+                connection,
+                self.database,
+                document,
+                access=access,
+                source_metadata=source_metadata,
+                confirmed_at=confirmed_at,
+                moment=moment,
+            )
+
+        await self.database.write(work)
+
+    async def stage(self, chunks: Sequence[NewChunk], *, generation: int) -> None:
+        """Hold chunks of a version that is still being embedded; no reader sees them."""
+        if not chunks:
+            return
+
+        def work(connection: Connection) -> None:
+            write_document(connection, chunks[0].chunk.document.id, generation, {})
+            write_chunks(connection, self.database, [each.chunk for each in chunks], only_new=True)
+            write_token_vectors(connection, self.database, chunks)
+
+        await self.database.write(work)
+
+    async def switch(
+        self,
+        new: NewVersion,
+        chunks: Sequence[Chunk],
+        *,
+        fresh: Sequence[NewChunk],
+        generation: int,
+        settles: bool = False,
+    ) -> set[ChunkId]:
+        """Show the new version instead of the old, in one transaction; the chunks that are gone.
+
+        `chunks` is the whole version; `fresh` those of it that were not held before. `settles`
+        says that the index needs no more work unless chunks are gone.
+        """
+        document = new.ref.id
+        moment = self.clock()
+        values = values_of_version(new, moment)
+        fields = (new.ref.tenant, audience_of(new.access), *sorted(new.metadata))
+        noted = fields in self._noted
+
+        def work(connection: Connection) -> set[ChunkId]:
+            lock_original(connection, self.database, new.original)
+            before = held_chunks(connection, document)
+            gone = before - {chunk.id for chunk in chunks}
+            settled = settles and not gone
+            write_document(connection, document, generation, values | {"settled": settled})
+            switch_members(connection, self.database, new, moment=moment)
+            delete_chunks(connection, gone)
+            write_chunks(connection, self.database, chunks)
+            write_token_vectors(connection, self.database, fresh)
+            self._write_verdicts(connection, new, generation)
+            if not noted:
+                note_fields(connection, self.database, new.ref.tenant, new.metadata, new.access)
+            return gone
+
+        gone = await self.database.write(work)
+        if len(self._noted) >= _NOTED_AT_MOST:
+            self._noted.clear()
+        self._noted.add(fields)
+        return gone
+
+    def _write_verdicts(self, connection: Connection, new: NewVersion, generation: int) -> None:
+        tenant, document = new.ref.tenant, new.ref.id
+        if new.profile is not None:
+            write_profile(
+                connection,
+                self.database,
+                tenant,
+                document,
+                new.profile,
+                is_first=generation == 1,
+            )
+        if new.validation is not None:
+            self._write_validation(connection, tenant, document, new.validation, generation)
+
+    def _write_validation(
+        self,
+        connection: Connection,
+        tenant: TenantId,
+        document: DocumentId,
+        validation: Validation,
+        generation: int,
+    ) -> None:
+        write_validation(
+            connection,
+            tenant,
+            document,
+            validation,
+            generation=generation,
+            moment=self.clock(),
+            kept=self.kept_validations,
+        )
+
+    # --- grants that ended ------------------------------------------------------------------------
+
+    async def with_ended_grants(
+        self, *, after: DocumentId, limit: int
+    ) -> list[tuple[TenantId, DocumentId]]:
+        """Documents of which the index holds a grant that has ended, by their ids."""
+        statement = (
+            select(DocumentRow.tenant, DocumentRow.id)
+            .where(
+                DocumentRow.access_until <= self.clock(),
+                DocumentRow.id > after,
+                DocumentRow.state == DocumentState.ACTIVE.value,
+            )
+            .order_by(DocumentRow.id)
+            .limit(limit)
+        )
+        rows = await self.database.rows(statement)
+        return [(TenantId(row.tenant), DocumentId(row.id)) for row in rows]
+
+    async def take(self, tenant: TenantId, document: DocumentId) -> StoredDocument | None:
+        """Take in hand, like `begin`, a document that readers see; None where they see none."""
+
+        def work(connection: Connection) -> StoredDocument | None:
+            row = connection.execute(_TAKEN, {"this": document}).one_or_none()
+            if row is None or row.tenant != tenant or row.state != DocumentState.ACTIVE.value:
+                return None
+            taken = {"settled": False, "generation": row.generation + 1}
+            write_document(connection, document, row.generation, taken)
+            return replace(document_of(row), generation=row.generation + 1)
+
+        return await self.database.write(work)
+
+    async def ended_grants_dropped(
+        self, taken: StoredDocument, *, next_expiry: datetime | None
+    ) -> None:
+        """The index holds no ended grant of the document any more; the next one ends then."""
+        values = {"settled": taken.settled, "access_until": next_expiry}
+
+        def work(connection: Connection) -> None:
+            write_document(connection, taken.ref.id, taken.generation, values)
+
+        await self.database.write(work)
+
+    # --- the end of an ingest ---------------------------------------------------------------------
+
+    async def settle(self, document: DocumentId, *, generation: int) -> None:
+        """The index now holds what the ledger holds, and no more."""
+
+        def work(connection: Connection) -> None:
+            write_document(connection, document, generation, {"settled": True})
+
+        await self.database.write(work)
+
+    async def fail(
+        self,
+        document: DocumentId,
+        *,
+        generation: int,
+        seen: SeenAs,
+        error: BaseException,
+        tenant: TenantId | None = None,
+        validation: Validation | None = None,
+    ) -> None:
+        """Record why the content cannot be taken in. A version that was good stays shown.
+
+        `validation`, with its `tenant`, is what was found until then.
+        """
+        values: dict[str, Any] = {
+            "revision": seen.revision,
+            "access_fingerprint": seen.access,
+            "error_class": type(error).__name__,
+            "error": str(error) or type(error).__name__,
+            "quarantine": None,
+            "updated_at": self.clock(),
+        }
+
+        def work(connection: Connection) -> None:
+            write_document(connection, document, generation, values)
+            connection.execute(
+                update(DocumentRow)
+                .where(DocumentRow.id == document, DocumentRow.version.is_(None))
+                .values(state=DocumentState.FAILED.value)
+            )
+            if tenant is not None and validation is not None:
+                self._write_validation(connection, tenant, document, validation, generation)
+
+        await self.database.write(work)
+
+    async def quarantine(
+        self,
+        known: StoredDocument,
+        *,
+        seen: SeenAs,
+        validation: Validation,
+        detail: str,
+        hides: bool,
+    ) -> None:
+        """Keep a version back until an administrator looks at it, in one transaction.
+
+        The last good version stays shown, unless `hides`: then nobody reads anything of the
+        document from now on, and its chunks are gone from the ledger.
+        """
+        document, moment = known.ref.id, self.clock()
+        values: dict[str, Any] = {
+            "revision": seen.revision,
+            "access_fingerprint": seen.access,
+            "error_class": QUARANTINED,
+            "error": detail,
+            "quarantine": validation.reason,
+            "updated_at": moment,
+        }
+        hidden = hides or known.version is None
+        if hidden:
+            values |= VALUES_OF_HIDDEN
+
+        def work(connection: Connection) -> None:
+            write_document(connection, document, known.generation, values)
+            if hidden:
+                connection.execute(delete(ChunkRow).where(ChunkRow.document == document))
+                take_members_away(connection, document, moment)
+                forget_profile(connection, document)
+            self._write_validation(
+                connection, known.ref.tenant, document, validation, known.generation
+            )
+
+        await self.database.write(work)
+
+    async def tombstone(
+        self, tenant: TenantId, document: DocumentId, *, revision: str | None = None
+    ) -> StoredDocument | None:
+        """Show the document to nobody from now on; as it was before, or None if it never was, or
+        was taken in anew since it had `revision`."""
+        if await self.find(tenant, document) is None:
+            return None
+        values = VALUES_OF_DELETED | {"updated_at": self.clock()}
+
+        def work(connection: Connection) -> StoredDocument | None:
+            row = connection.execute(_TAKEN, {"this": document}).one()
+            is_deleted = row.state == DocumentState.DELETED.value
+            if revision not in {None, row.revision} and not is_deleted:
+                return None
+            taken = {"generation": row.generation + 1}
+            write_document(connection, document, row.generation, values | taken)
+            connection.execute(delete(ChunkRow).where(ChunkRow.document == document))
+            take_members_away(connection, document, values["updated_at"])
+            forget_verdicts(connection, document)
+            return replace(document_of(row), generation=row.generation + 1)
+
+        return await self.database.write(work)
+
+    async def strays(self, digests: Sequence[Digest]) -> list[Digest]:
+        """Those of `digests` that no document and no job seems to need; `unreferenced` is sure."""
+        needed: set[str] = set()
+        for start in range(0, len(digests), _LOOKED_UP_AT_ONCE):
+            some = digests[start : start + _LOOKED_UP_AT_ONCE]
+            for column, in_use in (
+                (DocumentRow.original, _IS_NOT_DELETED),
+                (JobRow.original, _JOB_MAY_RUN),
+            ):
+                rows = await self.database.rows(select(column).where(column.in_(some), in_use))
+                needed.update(filter(None, (row[0] for row in rows)))
+        return [digest for digest in digests if digest not in needed]
+
+    @asynccontextmanager
+    async def unreferenced(self, digest: Digest) -> AsyncGenerator[bool]:
+        """Whether no document and no job needs these bytes; that holds until the block ends."""
+        by_document = exists().where(DocumentRow.original == digest, _IS_NOT_DELETED)
+        by_job = exists().where(JobRow.original == digest, _JOB_MAY_RUN)
+        async with self.database.writing() as connection:
+            await connection.run_sync(lock_original, self.database, digest)
+            yield not (await connection.execute(select(by_document | by_job))).scalar_one()

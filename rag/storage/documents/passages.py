@@ -1,0 +1,231 @@
+"""What a reader may see of the ledger: passages that are alive, current and admitted now."""
+
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, cast
+
+import numpy as np
+from sqlalchemy import Select, Text, and_, bindparam, select, type_coerce
+from sqlalchemy.orm import aliased
+
+from rag.access import AccessList, AccessScope, TenantId
+from rag.storage.database import Database
+from rag.storage.documents.admission import FRESHNESS, AgeLimit, stored_access
+from rag.storage.documents.records import DocumentState
+from rag.storage.moments import now
+from rag.storage.records import access_of_json
+from rag.storage.tables import (
+    ChunkRow,
+    DocumentRow,
+    MetadataFieldRow,
+    SourceRow,
+    TokenVectorsRow,
+)
+from rag.types import (
+    BUILT_IN_FIELDS,
+    Chunk,
+    ChunkId,
+    DocumentId,
+    DocumentRef,
+    Metadata,
+    Ranks,
+    RetrievedChunk,
+    SourceId,
+    Span,
+    TokenVectors,
+    VersionId,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Passages:
+    """The `PassageStore` and the `TokenVectorStore` of retrieval. Errors: `StorageUnavailable`.
+
+    The access list that decides is the ledger's at the moment of the query, whatever the index
+    said before.
+    """
+
+    database: Database
+    age_limit: AgeLimit = field(default_factory=AgeLimit)
+    clock: Callable[[], datetime] = now
+
+    async def readable(
+        self, chunks: Collection[ChunkId], *, scope: AccessScope
+    ) -> Mapping[ChunkId, RetrievedChunk]:
+        if not chunks:
+            return {}
+        found = await self._admitted(_CHUNKS, scope, chunks=list(chunks))
+        return {hit.chunk.id: hit for hit in found}
+
+    async def fields(self, names: Collection[str], *, scope: AccessScope) -> frozenset[str]:
+        asked = frozenset(names)
+        known = asked.intersection(BUILT_IN_FIELDS)
+        if known == asked:
+            return known
+        named = {"tenant": scope.tenant, "names": sorted(asked - known)}
+        moment = self.clock()
+        return known.union(
+            row.name
+            for row in await self.database.rows(_FIELDS, named)
+            if scope.admits(scope.tenant, access_of(row.access), at=moment)
+        )
+
+    async def token_vectors(
+        self, tenant: TenantId, chunks: Collection[ChunkId]
+    ) -> Mapping[ChunkId, TokenVectors]:
+        """Chunks without token vectors are left out."""
+        if not chunks:
+            return {}
+        rows = await self.database.rows(_TOKENS, {"tenant": tenant, "chunks": list(chunks)})
+        return {
+            ChunkId(row.chunk): np.frombuffer(row.vectors, np.int8).reshape(-1, row.dimensions)
+            for row in rows
+        }
+
+    async def _admitted(
+        self, query: Select[*tuple[Any, ...]], scope: AccessScope, **parameters: Any
+    ) -> list[RetrievedChunk]:
+        rows = await self.database.rows(query, {"tenant": scope.tenant} | parameters)
+        moment = self.clock()
+        documents: dict[str, _Described | None] = {}
+        hits: list[RetrievedChunk] = []
+        for row in rows:
+            if row.document not in documents:
+                documents[row.document] = self._described(row, scope, moment)
+            described = documents[row.document]
+            if described is not None:
+                hits.append(_hit_of(row, described))
+        successors = {row.newer for row in rows if row.newer is not None}
+        return await self._superseded(hits, successors, scope, moment) if successors else hits
+
+    def _described(self, row: Any, scope: AccessScope, moment: datetime) -> "_Described | None":
+        stored = stored_access(row, access_of(row.access), self.age_limit)
+        if not stored.admits(scope, at=moment):
+            return None
+        ref = DocumentRef(
+            DocumentId(row.document), scope.tenant, SourceId(row.source), row.uri, row.title
+        )
+        metadata = MappingProxyType(cast("dict[str, Any]", json.loads(row.fields)))
+        return _Described(ref, metadata, stored.confirmed_at)
+
+    async def _superseded(
+        self, hits: list[RetrievedChunk], successors: set[str], scope: AccessScope, moment: datetime
+    ) -> list[RetrievedChunk]:
+        """`hits`, each with the first of those that replace its document and may be read too."""
+        newer: dict[str, DocumentId] = {}
+        for row in await self.database.rows(_SUCCESSORS, {"documents": sorted(successors)}):
+            stored = stored_access(row, access_of(row.access), self.age_limit)
+            if stored.admits(scope, at=moment):
+                newer.setdefault(row.supersedes, DocumentId(row.id))
+        return [replace(hit, superseded_by=newer.get(hit.chunk.document.id)) for hit in hits]
+
+
+_newer = aliased(DocumentRow)
+_ALIVE = DocumentState.ACTIVE.value
+_CURRENT = (
+    select(
+        ChunkRow.id,
+        ChunkRow.document,
+        ChunkRow.version,
+        ChunkRow.ordinal,
+        ChunkRow.text,
+        # JSON is read below, and only where the asker is admitted.
+        type_coerce(ChunkRow.heading_path, Text).label("heading_path"),
+        ChunkRow.kind.label("chunk_kind"),
+        ChunkRow.span_start,
+        ChunkRow.span_end,
+        ChunkRow.page,
+        DocumentRow.tenant,
+        DocumentRow.source,
+        DocumentRow.uri,
+        DocumentRow.title,
+        type_coerce(DocumentRow.fields, Text).label("fields"),
+        type_coerce(DocumentRow.access, Text).label("access"),
+        *FRESHNESS,
+        _newer.id.label("newer"),
+    )
+    .join(
+        DocumentRow,
+        and_(DocumentRow.id == ChunkRow.document, DocumentRow.version == ChunkRow.version),
+    )
+    .join(SourceRow, SourceRow.id == DocumentRow.source)
+    .outerjoin(_newer, and_(_newer.supersedes == DocumentRow.id, _newer.state == _ALIVE))
+    .where(ChunkRow.tenant == bindparam("tenant"), DocumentRow.state == _ALIVE)
+)
+"""Every chunk of the tenant that is in its document's current version, access unchecked.
+
+A document that two others say they replace gives each of its chunks twice. No condition names
+`documents.tenant`, which has an index: a planner would walk all the tenant's documents by it.
+"""
+_CHUNKS = _CURRENT.where(ChunkRow.id.in_(bindparam("chunks", expanding=True)))
+_SUCCESSORS = (
+    select(
+        DocumentRow.id,
+        DocumentRow.supersedes,
+        DocumentRow.tenant,
+        type_coerce(DocumentRow.access, Text).label("access"),
+        *FRESHNESS,
+    )
+    .join(SourceRow, SourceRow.id == DocumentRow.source)
+    .where(DocumentRow.id.in_(bindparam("documents", expanding=True)), DocumentRow.state == _ALIVE)
+    .order_by(DocumentRow.id)
+)
+_FIELDS = select(
+    MetadataFieldRow.name, type_coerce(MetadataFieldRow.access, Text).label("access")
+).where(
+    MetadataFieldRow.tenant == bindparam("tenant"),
+    MetadataFieldRow.name.in_(bindparam("names", expanding=True)),
+)
+_TOKENS = (
+    select(TokenVectorsRow.chunk, TokenVectorsRow.dimensions, TokenVectorsRow.vectors)
+    .join(ChunkRow, ChunkRow.id == TokenVectorsRow.chunk)
+    .where(
+        ChunkRow.tenant == bindparam("tenant"),
+        TokenVectorsRow.chunk.in_(bindparam("chunks", expanding=True)),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Described:
+    """What all rows of one document share."""
+
+    ref: DocumentRef
+    metadata: Metadata
+    acl_as_of: datetime
+
+
+def _hit_of(row: Any, described: _Described) -> RetrievedChunk:
+    chunk = Chunk(
+        id=ChunkId(row.id),
+        document=described.ref,
+        version=VersionId(row.version),
+        ordinal=row.ordinal,
+        text=row.text,
+        heading_path=_headings(row.heading_path),
+        kind=row.chunk_kind,
+        span=Span(row.span_start, row.span_end),
+        page=row.page,
+    )
+    return RetrievedChunk(
+        chunk=chunk,
+        score=0.0,
+        ranks=Ranks(),
+        metadata=described.metadata,
+        acl_as_of=described.acl_as_of,
+    )
+
+
+@lru_cache(maxsize=4096)
+def access_of(text: str) -> AccessList:
+    """Folders share their access list, so that few texts are read often."""
+    return access_of_json(json.loads(text))
+
+
+@lru_cache(maxsize=4096)
+def _headings(text: str) -> tuple[str, ...]:
+    return tuple(cast("Iterable[str]", json.loads(text)))

@@ -1,0 +1,181 @@
+"""The ledger of documents as it is read: by the ingest side, by administrators and by people."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, exists, func, select
+
+from rag.access import AccessScope, TenantId
+from rag.errors import NotFound
+from rag.storage.database import Database
+from rag.storage.documents.admission import FRESHNESS, AgeLimit, StoredAccess, stored_access
+from rag.storage.documents.records import DocumentState, ReadableDocument, StoredDocument
+from rag.storage.documents.rows import CHUNK_IDS, COLUMNS, document_of
+from rag.storage.moments import now
+from rag.storage.records import access_of_json
+from rag.storage.tables import ChunkRow, DocumentRow, JobRow, MetadataFieldRow, SourceRow
+from rag.types import ChunkId, DocumentId, SourceId
+
+_LOOKED_UP_AT_ONCE = 500
+_JOB_IS_LIVE = JobRow.state.in_(("queued", "waiting", "running"))
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentReads:
+    """Errors: `StorageUnavailable`."""
+
+    database: Database
+    age_limit: AgeLimit = field(default_factory=AgeLimit)
+    clock: Callable[[], datetime] = now
+
+    # --- reads of the ingest side: no scope, nothing of it is for readers ---------------------------
+
+    async def find(self, tenant: TenantId, document: DocumentId) -> StoredDocument | None:
+        statement = select(*COLUMNS).where(DocumentRow.id == document, DocumentRow.tenant == tenant)
+        rows = await self.database.rows(statement)
+        return document_of(rows[0]) if rows else None
+
+    async def listed(
+        self,
+        tenant: TenantId,
+        *,
+        source: SourceId | None = None,
+        states: Sequence[DocumentState] = (DocumentState.ACTIVE, DocumentState.FAILED),
+        limit: int = 100,
+        after: DocumentId | None = None,
+    ) -> list[StoredDocument]:
+        """For administrators: in the order of ids, from the one after `after`."""
+        statement = (
+            select(*COLUMNS)
+            .where(
+                DocumentRow.tenant == tenant,
+                DocumentRow.state.in_([state.value for state in states]),
+            )
+            .order_by(DocumentRow.id)
+            .limit(limit)
+        )
+        if source is not None:
+            statement = statement.where(DocumentRow.source == source)
+        if after is not None:
+            statement = statement.where(DocumentRow.id > after)
+        return [document_of(row) for row in await self.database.rows(statement)]
+
+    async def fields(self, tenant: TenantId, names: Collection[str]) -> frozenset[str]:
+        """For administrators: those of `names` that some document of the tenant has had."""
+        statement = select(MetadataFieldRow.name).where(
+            MetadataFieldRow.tenant == tenant, MetadataFieldRow.name.in_(sorted(names))
+        )
+        return frozenset(row.name for row in await self.database.rows(statement.distinct()))
+
+    async def unsettled(self, tenant: TenantId, source: SourceId) -> list[str]:
+        """URIs of documents whose index entries may be off and that no job is about to mend."""
+        job = exists().where(JobRow.subject == DocumentRow.id, _JOB_IS_LIVE)
+        statement = select(DocumentRow.uri).where(
+            DocumentRow.tenant == tenant,
+            DocumentRow.source == source,
+            DocumentRow.settled.is_(False),
+            ~job,
+        )
+        return [row.uri for row in await self.database.rows(statement)]
+
+    async def unsettled_members(self, tenant: TenantId, document: DocumentId) -> list[str]:
+        """URIs of documents inside this one, at any depth, whose index entries may be off and that
+        no job is about to mend."""
+        job = exists().where(JobRow.subject == DocumentRow.id, _JOB_IS_LIVE)
+        columns = (DocumentRow.id, DocumentRow.uri, DocumentRow.settled, job.label("has_job"))
+        found: list[str] = []
+        level: list[str] = [document]
+        while level:
+            below: list[str] = []
+            for start in range(0, len(level), _LOOKED_UP_AT_ONCE):
+                some = level[start : start + _LOOKED_UP_AT_ONCE]
+                statement = select(*columns).where(
+                    DocumentRow.tenant == tenant, DocumentRow.parent.in_(some)
+                )
+                for row in await self.database.rows(statement):
+                    below.append(row.id)
+                    if not row.settled and not row.has_job:
+                        found.append(row.uri)
+            level = below
+        return found
+
+    async def held(self, document: DocumentId) -> set[ChunkId]:
+        """Chunks that the ledger holds of any version: the index holds each of them too."""
+        rows = await self.database.rows(CHUNK_IDS, {"this": document})
+        return {ChunkId(row.id) for row in rows}
+
+    async def chunks(self, tenant: TenantId, document: DocumentId) -> list[ChunkId]:
+        """The chunks of the current version in their order."""
+        statement = (
+            select(ChunkRow.id)
+            .join(
+                DocumentRow,
+                (DocumentRow.id == ChunkRow.document) & (DocumentRow.version == ChunkRow.version),
+            )
+            .where(DocumentRow.id == document, DocumentRow.tenant == tenant)
+            .order_by(ChunkRow.ordinal)
+        )
+        return [ChunkId(row.id) for row in await self.database.rows(statement)]
+
+    # --- reads for people ---------------------------------------------------------------------------
+
+    async def readable(self, document: DocumentId, *, scope: AccessScope) -> ReadableDocument:
+        """Raises `NotFound`, whether it is not there or not for this scope."""
+        chunks = (
+            select(func.count())
+            .where(ChunkRow.document == DocumentRow.id, ChunkRow.version == DocumentRow.version)
+            .scalar_subquery()
+        )
+        alive = DocumentRow.state == DocumentState.ACTIVE.value
+        one = _with_source(*COLUMNS, chunks.label("chunks")).where(
+            DocumentRow.id == document, DocumentRow.tenant == scope.tenant, alive
+        )
+        newer = _with_source(DocumentRow.id, DocumentRow.tenant, DocumentRow.access).where(
+            DocumentRow.supersedes == document, DocumentRow.tenant == scope.tenant, alive
+        )
+        moment = self.clock()
+        rows = await self.database.rows(one)
+        found = document_of(rows[0]) if rows else None
+        if found is None or found.version is None:
+            raise NotFound("there is no such document")
+        stored = self._stored(rows[0])
+        if not stored.admits(scope, at=moment):
+            raise NotFound("there is no such document")
+        replaced_by = [
+            DocumentId(row.id)
+            for row in await self.database.rows(newer)
+            if self._stored(row).admits(scope, at=moment)
+        ]
+        return ReadableDocument(
+            ref=found.ref,
+            version=found.version,
+            metadata=found.metadata,
+            acl_as_of=stored.confirmed_at,
+            original=found.original,
+            media_type=found.media_type,
+            size=found.size,
+            chunks=rows[0].chunks,
+            superseded_by=min(replaced_by, default=None),
+            indexed_at=found.indexed_at,
+        )
+
+    async def access_of(self, tenant: TenantId, document: DocumentId) -> StoredAccess:
+        """For administrators: who may read it and how fresh that is. Raises `NotFound`."""
+        statement = _with_source(DocumentRow.tenant, DocumentRow.access)
+        rows = await self.database.rows(
+            statement.where(DocumentRow.id == document, DocumentRow.tenant == tenant)
+        )
+        if not rows:
+            raise NotFound("there is no such document")
+        return self._stored(rows[0])
+
+    def _stored(self, row: Any) -> StoredAccess:
+        return stored_access(row, access_of_json(row.access), self.age_limit)
+
+
+def _with_source(*columns: Any) -> Select[*tuple[Any, ...]]:
+    """`columns` of documents, with what says how fresh their access is."""
+    more = [column for column in FRESHNESS if column not in set(columns)]
+    return select(*columns, *more).join(SourceRow, SourceRow.id == DocumentRow.source)
