@@ -33,15 +33,13 @@ from ingestion.describing import (
     held_in_of,
     legible,
     merged,
-    parsed_metadata_of,
     ref_of,
-    room_of,
-    superseded_by,
     version_of,
 )
 from ingestion.ledger import DocumentLedger, JobQueue, OriginalStore
 from ingestion.locks import Locks
-from ingestion.members import member_jobs, members_of, mending_jobs
+from ingestion.loose_ends import LooseEnds
+from ingestion.members import member_jobs
 from ingestion.outcomes import (
     AccessUpdated,
     Failed,
@@ -53,14 +51,14 @@ from ingestion.outcomes import (
 )
 from ingestion.protocols import Chunker, ParsedDocument, Parser
 from ingestion.validation.inspection import Inspection, Validator
-from rag.access import NOBODY, AccessList, TenantId
+from ingestion.versions import new_version_of
+from rag.access import NOBODY, TenantId
 from rag.errors import AccessUnknown, PermanentError, SourceGone
 from rag.narrowing import narrowed
 from rag.protocols import Embedder, Index, IndexPoint
 from rag.storage.documents.records import (
     DocumentState,
     NewChunk,
-    NewVersion,
     SeenAs,
     StoredDocument,
 )
@@ -70,7 +68,6 @@ from rag.types import (
     ChunkId,
     Document,
     DocumentRef,
-    Metadata,
     VersionId,
 )
 
@@ -95,6 +92,10 @@ class IngestPipeline:
     originals: OriginalStore
     jobs: JobQueue
     _locks: Locks = field(default_factory=Locks, init=False, repr=False)
+
+    @property
+    def _loose_ends(self) -> LooseEnds:
+        return LooseEnds(self.index, self.documents, self.originals, self.jobs)
 
     async def ingest(
         self, change: Change, connector: Connector, *, tenant: TenantId, anew: bool = False
@@ -182,9 +183,9 @@ class IngestPipeline:
             confirmed_at=resource.confirmed_at,
         )
         if not (same and known.settled):
-            await self._describe_in_index(known, resource.access, metadata)
-            await self._mend_members(known)
-        await self._settle(known)
+            await self._loose_ends.describe_in_index(known, resource.access, metadata)
+            await self._loose_ends.mend_members(known)
+        await self._loose_ends.settle(known)
         return Unchanged() if same else AccessUpdated()
 
     async def _close_to_the_newly_shut_out(
@@ -226,32 +227,15 @@ class IngestPipeline:
         missing = [chunk for chunk in chunks if chunk.id not in held]
 
         last = await self._embed_and_index(document, missing, embedder, known.generation)
-        new = NewVersion(
-            ref=document.ref,
-            source_title=resource.title,
-            version=document.version,
-            revision=resource.seen.revision,
-            identity=resource.seen.identity,
-            access_fingerprint=resource.seen.access,
-            access=document.access,
-            confirmed_at=resource.confirmed_at,
-            metadata=document.metadata,
-            source_metadata=resource.metadata,
-            parsed_metadata=parsed_metadata_of(parsed),
-            content_hash=original,
-            parser=parsed.parser,
-            chunker=self.chunker.name,
-            embedder=embedder.name,
+        new = new_version_of(
+            document,
+            parsed,
+            inspection,
             original=original,
-            media_type=resource.media_type,
-            size=len(resource.body),
-            supersedes=superseded_by(document),
-            warnings=parsed.warnings,
-            validation=inspection.validation,
-            profile=inspection.profile,
+            chunker=self.chunker,
+            embedder=embedder,
             is_old=anew and known.error is not None and known.original == original,
-            held=members_of(document.ref, parsed) if holds else None,
-            room=room_of(resource),
+            holds=holds,
         )
         kept = len(chunks) - len(missing)
         # Of what is unsettled, the ledger may have said more than the index heard.
@@ -267,14 +251,14 @@ class IngestPipeline:
         if gone:
             await self.index.delete(document.ref.tenant, gone)
         if not described:
-            await self._describe_in_index(known, document.access, document.metadata)
+            await self._loose_ends.describe_in_index(known, document.access, document.metadata)
         if holds:
             await self.jobs.enqueue(member_jobs(document, parsed, anew=anew))
-            await self._mend_members(known, ever=True)
+            await self._loose_ends.mend_members(known, ever=True)
         if gone or not settles:
-            await self._settle(known)
+            await self._loose_ends.settle(known)
         if known.original not in {None, original}:
-            await self._forget_original(known)
+            await self._loose_ends.forget_original(known)
         return Indexed(len(chunks), embedded=len(missing), kept=kept, removed=len(gone))
 
     async def _embed_and_index(
@@ -337,11 +321,11 @@ class IngestPipeline:
         )
         if hides and known.state is DocumentState.ACTIVE:
             await self.index.delete_document(known.ref.tenant, known.ref.id)
-            await self._mend_members(known)
-            await self._forget_original(known)
+            await self._loose_ends.mend_members(known)
+            await self._loose_ends.forget_original(known)
         else:
-            await self._describe_in_index(known, known.access, known.metadata)
-        await self._settle(known)
+            await self._loose_ends.describe_in_index(known, known.access, known.metadata)
+        await self._loose_ends.settle(known)
         return Quarantined(validation.reason, detail)
 
     async def _record_unreadable(
@@ -359,9 +343,9 @@ class IngestPipeline:
             tenant=known.ref.tenant,
             validation=validation,
         )
-        await self._describe_in_index(known, known.access, known.metadata)
-        await self._mend_members(known)
-        await self._settle(known)
+        await self._loose_ends.describe_in_index(known, known.access, known.metadata)
+        await self._loose_ends.mend_members(known)
+        await self._loose_ends.settle(known)
         return Failed(str(error), type(error).__name__)
 
     # --- changes that need no content -----------------------------------------------------------
@@ -385,46 +369,16 @@ class IngestPipeline:
             metadata=metadata,
             access_fingerprint=change.seen.access,
         )
-        await self._describe_in_index(known, access, metadata)
-        await self._mend_members(known)
-        await self._settle(known)
+        await self._loose_ends.describe_in_index(known, access, metadata)
+        await self._loose_ends.mend_members(known)
+        await self._loose_ends.settle(known)
         return AccessUpdated()
 
     async def _delete(self, ref: DocumentRef, *, revision: str | None = None) -> Outcome:
         known = await self.documents.tombstone(ref.tenant, ref.id, revision=revision)
         if known is not None:
             await self.index.delete_document(ref.tenant, ref.id)
-            await self._mend_members(known, ever=True)
-            await self._forget_original(known)
+            await self._loose_ends.mend_members(known, ever=True)
+            await self._loose_ends.forget_original(known)
             await self.documents.settle(ref.id, generation=known.generation)
         return Removed()
-
-    # --- leaving no loose end -------------------------------------------------------------------
-
-    async def _describe_in_index(
-        self, known: StoredDocument, access: AccessList, metadata: Metadata
-    ) -> None:
-        await self.index.describe(known.ref.tenant, known.ref.id, access=access, metadata=metadata)
-
-    async def _mend_members(self, known: StoredDocument, *, ever: bool = False) -> None:
-        """What the ledger now says of documents inside this one, the index is told by their jobs.
-        `ever` also asks for those that lay in it before."""
-        if ever or MEMBERS in known.parsed_metadata:
-            uris = await self.documents.unsettled_members(known.ref.tenant, known.ref.id)
-            await self.jobs.enqueue(mending_jobs(known.ref, uris))
-
-    async def _settle(self, known: StoredDocument) -> None:
-        """After an ingest that was cut short, the index may hold what the ledger never heard of."""
-        if not known.settled:
-            indexed = await self.index.chunk_ids(known.ref.tenant, known.ref.id)
-            stray = indexed - await self.documents.held(known.ref.id)
-            if stray:
-                await self.index.delete(known.ref.tenant, stray)
-        await self.documents.settle(known.ref.id, generation=known.generation)
-
-    async def _forget_original(self, known: StoredDocument) -> None:
-        if known.original is None:
-            return
-        async with self.documents.unreferenced(known.original) as nobody_needs_it:
-            if nobody_needs_it:
-                await self.originals.remove(known.original)

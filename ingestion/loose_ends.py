@@ -1,0 +1,49 @@
+"""What is left to do once the ledger says what shall be, so that nothing hangs over."""
+
+from dataclasses import dataclass
+
+from ingestion.describing import MEMBERS
+from ingestion.ledger import DocumentLedger, JobQueue, OriginalStore
+from ingestion.members import mending_jobs
+from rag.access import AccessList
+from rag.protocols import Index
+from rag.storage.documents.records import StoredDocument
+from rag.types import Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class LooseEnds:
+    """Each may be done again, and does no harm when there is nothing to do."""
+
+    index: Index
+    documents: DocumentLedger
+    originals: OriginalStore
+    jobs: JobQueue
+
+    async def describe_in_index(
+        self, known: StoredDocument, access: AccessList, metadata: Metadata
+    ) -> None:
+        await self.index.describe(known.ref.tenant, known.ref.id, access=access, metadata=metadata)
+
+    async def mend_members(self, known: StoredDocument, *, ever: bool = False) -> None:
+        """What the ledger now says of documents inside this one, the index is told by their jobs.
+        `ever` also asks for those that lay in it before."""
+        if ever or MEMBERS in known.parsed_metadata:
+            uris = await self.documents.unsettled_members(known.ref.tenant, known.ref.id)
+            await self.jobs.enqueue(mending_jobs(known.ref, uris))
+
+    async def settle(self, known: StoredDocument) -> None:
+        """After an ingest that was cut short, the index may hold what the ledger never heard of."""
+        if not known.settled:
+            indexed = await self.index.chunk_ids(known.ref.tenant, known.ref.id)
+            stray = indexed - await self.documents.held(known.ref.id)
+            if stray:
+                await self.index.delete(known.ref.tenant, stray)
+        await self.documents.settle(known.ref.id, generation=known.generation)
+
+    async def forget_original(self, known: StoredDocument) -> None:
+        if known.original is None:
+            return
+        async with self.documents.unreferenced(known.original) as nobody_needs_it:
+            if nobody_needs_it:
+                await self.originals.remove(known.original)
