@@ -113,7 +113,7 @@ class _Returned:
 
 def _lines_of(rows: Iterable[list[str]]) -> Iterator[tuple[str, int]]:
     """Each row as a line of CSV, with how many cells it has."""
-    writer = csv.writer(_Returned(), lineterminator="\n")  # pyright: ignore[reportArgumentType]
+    writer = csv.writer(_Returned(), lineterminator="\n")
     for row in rows:
         yield cast("str", writer.writerow(row)), len(row)
 

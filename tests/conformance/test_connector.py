@@ -51,8 +51,6 @@ def filesystem(tmp_path: Path) -> Owner:
 
 
 def git(tmp_path: Path) -> Owner:
-    if shutil.which("git") is None:
-        pytest.skip("git is not installed")
     root = tmp_path / "repository"
     root.mkdir()
 
