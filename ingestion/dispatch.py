@@ -19,8 +19,9 @@ from ingestion.memory import MemoryBound
 from ingestion.upkeep import keep_order, tidy
 from rag.errors import StorageUnavailable
 from rag.storage.jobs.records import Job, JobState
-from rag.storage.jobs.rows import Due, now
+from rag.storage.jobs.rows import Due
 from rag.storage.jobs.workers import WorkDone, Worker
+from rag.storage.moments import now
 
 log = logging.getLogger(__name__)
 

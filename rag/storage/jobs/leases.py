@@ -16,7 +16,8 @@ from rag.access import TenantId
 from rag.storage.database import Database
 from rag.storage.jobs.claims import Claim, claim_jobs
 from rag.storage.jobs.records import Job, JobState
-from rag.storage.jobs.rows import COLUMNS, Announce, announce_to_nobody, job_of, now
+from rag.storage.jobs.rows import COLUMNS, Announce, announce_to_nobody, job_of
+from rag.storage.moments import now
 from rag.storage.tables import RUNNING, WAITING, JobRow
 
 SUPERSEDED = "superseded by a later job"

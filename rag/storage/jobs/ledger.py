@@ -28,7 +28,8 @@ from rag.access import TenantId
 from rag.errors import InvalidRequest, NotFound
 from rag.storage.database import Database, insert_into
 from rag.storage.jobs.records import Job, JobId, JobKind, JobState, NewJob
-from rag.storage.jobs.rows import COLUMNS, Announce, Due, announce_to_nobody, job_of, now, row_of
+from rag.storage.jobs.rows import COLUMNS, Announce, Due, announce_to_nobody, job_of, row_of
+from rag.storage.moments import now
 from rag.storage.tables import PENDING, RUNNING, DocumentRow, JobRow, SourceRow
 from rag.types import SourceId
 

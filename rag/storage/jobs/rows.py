@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from rag.access import TenantId
@@ -20,10 +20,6 @@ Announce = Callable[[Sequence[Due]], Awaitable[None]]
 
 async def announce_to_nobody(_jobs: Sequence[Due]) -> None:
     """For those who enqueue where nobody listens: a sweeper finds the jobs."""
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 def row_of(job: NewJob, moment: datetime) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from sqlalchemy import func, select, tuple_
 
 from rag.storage.database import Database
 from rag.storage.jobs.records import Job, JobId, JobState
-from rag.storage.jobs.rows import now
 from rag.storage.jobs.workers import Worker, Workers
+from rag.storage.moments import now
 from rag.storage.sources.records import SourceState
 from rag.storage.tables import QUEUED, RUNNING, JobRow, SourceRow
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select
 
 from rag.storage.database import Database, insert_into
-from rag.storage.jobs.rows import now
+from rag.storage.moments import now
 from rag.storage.tables import WorkerRow
 
 HEARD_OF_WITHIN = timedelta(seconds=60)

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
 
@@ -14,6 +14,7 @@ from rag.errors import InvalidRequest, NotFound
 from rag.storage.database import Database, insert_into
 from rag.storage.documents.confirmations import confirm_access
 from rag.storage.jobs.records import JobState
+from rag.storage.moments import now
 from rag.storage.sources.records import Progress, Source, SourceState, Tally
 from rag.storage.tables import (
     PENDING,
@@ -28,10 +29,6 @@ from rag.types import SourceId
 
 MAX_PROBLEMS = 100
 """How many of a sync's problems are kept; the first ones tell what is wrong."""
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
