@@ -2,38 +2,39 @@
 
 from rag.access import TenantId
 from rag.protocols import Index
-from rag.storage.documents.ledger import Documents, Overtaken
+from rag.storage.documents.ended_grants import EndedGrants
+from rag.storage.documents.rows import Overtaken
 from rag.types import DocumentId
 
 _AT_ONCE = 500
 _TRIES = 5
 
 
-async def drop_ended_grants(documents: Documents, index: Index) -> int:
+async def drop_ended_grants(grants: EndedGrants, index: Index) -> int:
     """Make the index hold no grant that has ended; of how many documents it held one.
 
     It may be interrupted anywhere: what is not done yet is found again. Errors:
     `StorageUnavailable` and `IndexUnavailable`.
     """
     dropped, after = 0, DocumentId("")
-    while found := await documents.with_ended_grants(after=after, limit=_AT_ONCE):
+    while found := await grants.documents(after=after, limit=_AT_ONCE):
         for tenant, document in found:
-            dropped += await _drop(tenant, document, documents, index)
+            dropped += await _drop(tenant, document, grants, index)
         after = found[-1][1]
     return dropped
 
 
-async def _drop(tenant: TenantId, document: DocumentId, documents: Documents, index: Index) -> bool:
+async def _drop(tenant: TenantId, document: DocumentId, grants: EndedGrants, index: Index) -> bool:
     """Whether it was done. The last to write the index must be the one whose word the ledger took:
     whoever is overtaken by an ingest begins again, or leaves it to the next round."""
     for _ in range(_TRIES):
-        taken = await documents.take(tenant, document)
+        taken = await grants.take(tenant, document)
         if taken is None:
             return False
-        lasting = taken.access.at(documents.clock())
+        lasting = taken.access.at(grants.clock())
         await index.describe(tenant, document, access=lasting, metadata=taken.metadata)
         try:
-            await documents.ended_grants_dropped(taken, next_expiry=lasting.next_expiry)
+            await grants.dropped(taken, next_expiry=lasting.next_expiry)
         except Overtaken:
             continue
         return True

@@ -7,6 +7,7 @@ from ingestion.expiring import drop_ended_grants
 from ingestion.jobs import Work
 from ingestion.schedule import enqueue_due_syncs
 from rag.errors import IndexUnavailable
+from rag.storage.documents.ended_grants import EndedGrants
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,9 @@ async def tidy(
     Errors: `StorageUnavailable`.
     """
     try:
-        await drop_ended_grants(work.documents, work.pipeline.index)
+        await drop_ended_grants(
+            EndedGrants(work.documents.database, work.documents.clock), work.pipeline.index
+        )
     except IndexUnavailable:
         # The ledger shuts people out whatever the index holds; the next round finds the rest.
         log.warning("grants that ended could not be taken out of the index")

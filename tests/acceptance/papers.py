@@ -12,6 +12,7 @@ from ingestion.pipeline import IngestPipeline
 from rag.access import AccessList, AccessScope, Expiry, Membership, PrincipalId, TenantId
 from rag.protocols import Index, IndexPoint
 from rag.storage.access.groups import Groups
+from rag.storage.documents.ended_grants import EndedGrants
 from rag.storage.documents.ledger import Documents
 from rag.storage.records import document_id_of
 from rag.types import ChunkId, DocumentId, Filters, IndexHit, Metadata, SourceId, Vector
@@ -295,7 +296,9 @@ class World:
         """Grants that ended leave the index, unless it is behind with more than that."""
         if self.index.is_behind:
             return
-        await drop_ended_grants(self.documents, self.index)
+        await drop_ended_grants(
+            EndedGrants(self.documents.database, self.documents.clock), self.index
+        )
         minute = self.clock.minute
         self.indexed = {
             key: replace(paper, readers=paper.readers.at(minute))

@@ -14,6 +14,7 @@ from rag.access import AccessList, AccessScope, Principal, PrincipalId, readable
 from rag.errors import IndexUnavailable, NotFound
 from rag.storage.database import Database
 from rag.storage.documents.admission import AgeLimit
+from rag.storage.documents.ended_grants import EndedGrants
 from rag.storage.documents.ledger import Documents
 from rag.storage.documents.passages import Passages
 from rag.storage.documents.records import StoredDocument
@@ -103,23 +104,23 @@ async def test_the_index_is_brought_in_line_and_nothing_else_is_touched(
     document = await publish(platform, "plan", readable_by([*ends, "user:3"], until=ends))
     lasting = await publish(platform, "other", readable_by(["user:1"]))
 
-    assert await drop_ended_grants(platform.documents, platform.index) == 1
+    assert await drop_ended_grants(EndedGrants(platform.database), platform.index) == 1
     held = {p.chunk.document.uri: p.access.clauses for p in platform.index.points.values()}
     assert held == {
         "plan": (frozenset({"user:2", "user:3"}),),
         "other": (frozenset({"user:1"}),),
     }
-    assert await drop_ended_grants(platform.documents, platform.index) == 0
+    assert await drop_ended_grants(EndedGrants(platform.database), platform.index) == 0
     after = await stored(platform, "plan")
     assert (after.access, after.acl_as_of) == (document.access, document.acl_as_of)
     assert after.settled
     assert (await stored(platform, "other")).generation == lasting.generation
 
     later = Documents(platform.database, clock=Clock(now + 2 * HOUR))
-    assert await drop_ended_grants(later, platform.index) == 1
+    assert await drop_ended_grants(EndedGrants(later.database, later.clock), platform.index) == 1
     held = {p.chunk.document.uri: p.access.clauses for p in platform.index.points.values()}
     assert held["plan"] == (frozenset({"user:3"}),)
-    assert await drop_ended_grants(later, platform.index) == 0
+    assert await drop_ended_grants(EndedGrants(later.database, later.clock), platform.index) == 0
 
 
 async def test_an_index_that_is_away_is_brought_in_line_later(platform: Platform) -> None:
@@ -127,9 +128,9 @@ async def test_an_index_that_is_away_is_brought_in_line_later(platform: Platform
     await publish(platform, "plan", readable_by(["user:1", "user:2"], until=ended))
     platform.index.down = True
     with pytest.raises(IndexUnavailable):
-        await drop_ended_grants(platform.documents, platform.index)
+        await drop_ended_grants(EndedGrants(platform.database), platform.index)
     platform.index.down = False
-    assert await drop_ended_grants(platform.documents, platform.index) == 1
+    assert await drop_ended_grants(EndedGrants(platform.database), platform.index) == 1
     [point] = platform.index.points.values()
     assert point.access.clauses == (frozenset({"user:2"}),)
 
@@ -144,15 +145,15 @@ async def test_a_new_access_list_brings_ends_of_its_own(platform: Platform) -> N
     await platform.pipeline.ingest(change, platform.folder, tenant=TENANT)
     looking.clock.moment = datetime.now(UTC)
     assert await looking.finds(document, scope("user:1"))
-    assert await drop_ended_grants(platform.documents, platform.index) == 0
+    assert await drop_ended_grants(EndedGrants(platform.database), platform.index) == 0
 
 
 async def test_a_deleted_document_is_left_alone(platform: Platform) -> None:
     ended = {"user:1": datetime.now(UTC) - HOUR}
     document = await publish(platform, "plan", readable_by(["user:1"], until=ended))
     await platform.documents.tombstone(TENANT, document.ref.id)
-    assert await drop_ended_grants(platform.documents, platform.index) == 0
-    assert await platform.documents.take(TENANT, document.ref.id) is None
+    assert await drop_ended_grants(EndedGrants(platform.database), platform.index) == 0
+    assert await EndedGrants(platform.database).take(TENANT, document.ref.id) is None
 
 
 # --- how fresh the source's word is -----------------------------------------------------------------

@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Executable, bindparam, delete, exists, select, update
+from sqlalchemy import Connection, Executable, delete, exists, select, update
 
 from rag.access import AccessList, TenantId
 from rag.storage.database import Dialect, insert_for
@@ -37,6 +37,7 @@ from rag.storage.documents.records import (
 from rag.storage.documents.rows import (
     COLUMNS,
     NO_ERROR,
+    TAKEN,
     VALUES_OF_DELETED,
     VALUES_OF_HIDDEN,
     Overtaken,
@@ -76,9 +77,6 @@ QUARANTINED = "Quarantined"
 _NOTED_AT_MOST = 10_000
 
 
-_TAKEN = select(*COLUMNS).where(DocumentRow.id == bindparam("this")).with_for_update(of=DocumentRow)
-
-
 @cache
 def _insertion(dialect: Dialect) -> Executable:
     return insert_for(dialect, DocumentRow).on_conflict_do_nothing().returning(*COLUMNS)
@@ -112,7 +110,7 @@ class Documents(DocumentReads):
         def work(connection: Connection) -> StoredDocument:
             # The container before its member: in that order every writer takes them.
             container = None if held_in is None else locked_container(connection, held_in)
-            known = connection.execute(_TAKEN, this).one_or_none()
+            known = connection.execute(TAKEN, this).one_or_none()
             check_place(known, parent)
             if held_in is not None:
                 check_container(container, held_in, access, member=known)
@@ -127,7 +125,7 @@ class Documents(DocumentReads):
             write_document(
                 connection, ref.id, known.generation, fresh | taken if was_deleted else taken
             )
-            begun = document_of(connection.execute(_TAKEN, this).one())
+            begun = document_of(connection.execute(TAKEN, this).one())
             return replace(begun, settled=known.settled)
 
         return await self.database.write(work)
@@ -267,49 +265,6 @@ class Documents(DocumentReads):
             kept=self.kept_validations,
         )
 
-    # --- grants that ended ------------------------------------------------------------------------
-
-    async def with_ended_grants(
-        self, *, after: DocumentId, limit: int
-    ) -> list[tuple[TenantId, DocumentId]]:
-        """Documents of which the index holds a grant that has ended, by their ids."""
-        statement = (
-            select(DocumentRow.tenant, DocumentRow.id)
-            .where(
-                DocumentRow.access_until <= self.clock(),
-                DocumentRow.id > after,
-                DocumentRow.state == DocumentState.ACTIVE.value,
-            )
-            .order_by(DocumentRow.id)
-            .limit(limit)
-        )
-        rows = await self.database.rows(statement)
-        return [(TenantId(row.tenant), DocumentId(row.id)) for row in rows]
-
-    async def take(self, tenant: TenantId, document: DocumentId) -> StoredDocument | None:
-        """Take in hand, like `begin`, a document that readers see; None where they see none."""
-
-        def work(connection: Connection) -> StoredDocument | None:
-            row = connection.execute(_TAKEN, {"this": document}).one_or_none()
-            if row is None or row.tenant != tenant or row.state != DocumentState.ACTIVE.value:
-                return None
-            taken = {"settled": False, "generation": row.generation + 1}
-            write_document(connection, document, row.generation, taken)
-            return replace(document_of(row), generation=row.generation + 1)
-
-        return await self.database.write(work)
-
-    async def ended_grants_dropped(
-        self, taken: StoredDocument, *, next_expiry: datetime | None
-    ) -> None:
-        """The index holds no ended grant of the document any more; the next one ends then."""
-        values = {"settled": taken.settled, "access_until": next_expiry}
-
-        def work(connection: Connection) -> None:
-            write_document(connection, taken.ref.id, taken.generation, values)
-
-        await self.database.write(work)
-
     # --- the end of an ingest ---------------------------------------------------------------------
 
     async def settle(self, document: DocumentId, *, generation: int) -> None:
@@ -404,7 +359,7 @@ class Documents(DocumentReads):
         values = VALUES_OF_DELETED | {"updated_at": self.clock()}
 
         def work(connection: Connection) -> StoredDocument | None:
-            row = connection.execute(_TAKEN, {"this": document}).one()
+            row = connection.execute(TAKEN, {"this": document}).one()
             is_deleted = row.state == DocumentState.DELETED.value
             if revision not in {None, row.revision} and not is_deleted:
                 return None

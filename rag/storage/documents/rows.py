@@ -80,6 +80,9 @@ COLUMNS = (
 
 NO_ERROR: dict[str, Any] = {"error_class": None, "error": None, "quarantine": None}
 
+TAKEN = select(*COLUMNS).where(DocumentRow.id == bindparam("this")).with_for_update(of=DocumentRow)
+"""One document, which nobody else may write until the transaction ends."""
+
 
 def document_of(row: Any) -> StoredDocument:
     return StoredDocument(
