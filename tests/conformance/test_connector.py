@@ -107,6 +107,13 @@ def owner(request: pytest.FixtureRequest, tmp_path: Path) -> Owner:
     return make(tmp_path)
 
 
+@pytest.fixture(params=[git, feed], ids=["git", "feed"])
+def followed(request: pytest.FixtureRequest, tmp_path: Path) -> Owner:
+    """Of a source with a word of its own on what changed."""
+    make: Callable[[Path], Owner] = request.param
+    return make(tmp_path)
+
+
 async def listed(connector: Connector) -> dict[str, Listed]:
     return {each.uri: each async for each in connector.listing() if isinstance(each, Listed)}
 
@@ -171,20 +178,19 @@ async def test_a_source_that_went_away_is_unavailable_and_reports_nothing_gone(
         await owner.connector.fetch(owner.uri_of("a.md"))
 
 
-async def test_following_the_changes_ends_where_a_listing_does(owner: Owner) -> None:
-    delta = owner.connector.delta
-    if delta is None:
-        pytest.skip("this source keeps no record of its changes")
-    owner.write("a.md", "A.")
+async def test_following_the_changes_ends_where_a_listing_does(followed: Owner) -> None:
+    delta = followed.connector.delta
+    assert delta is not None
+    followed.write("a.md", "A.")
     cursor = await delta.now()
     assert [page async for page in delta.since(cursor)] == []
-    known = await listed(owner.connector)
+    known = await listed(followed.connector)
     steps: list[Callable[[], None]] = [
-        lambda: owner.write("b.md", "B."),
-        lambda: owner.write("a.md", "Another A."),
-        lambda: owner.write("c.md", "C."),
-        lambda: owner.remove("b.md"),
-        owner.close,
+        lambda: followed.write("b.md", "B."),
+        lambda: followed.write("a.md", "Another A."),
+        lambda: followed.write("c.md", "C."),
+        lambda: followed.remove("b.md"),
+        followed.close,
     ]
     for step in steps:
         step()
@@ -196,23 +202,22 @@ async def test_following_the_changes_ends_where_a_listing_does(owner: Owner) -> 
                     known[found.uri] = found
                 elif isinstance(found, Gone):
                     known.pop(found.uri, None)
-        now = await listed(owner.connector)
+        now = await listed(followed.connector)
         assert {uri: one.seen for uri, one in known.items()} == {
             uri: one.seen for uri, one in now.items()
         }
 
 
-async def test_an_earlier_cursor_tells_it_again(owner: Owner) -> None:
-    delta = owner.connector.delta
-    if delta is None:
-        pytest.skip("this source keeps no record of its changes")
-    owner.write("z.md", "Z.")
+async def test_an_earlier_cursor_tells_it_again(followed: Owner) -> None:
+    delta = followed.connector.delta
+    assert delta is not None
+    followed.write("z.md", "Z.")
     first = await delta.now()
-    owner.write("a.md", "A.")
+    followed.write("a.md", "A.")
     await delta.now()
-    owner.write("b.md", "B.")
+    followed.write("b.md", "B.")
     again = [found.uri async for page in delta.since(first) for found in page.found]
-    assert {owner.uri_of("a.md"), owner.uri_of("b.md")} <= set(again)
+    assert {followed.uri_of("a.md"), followed.uri_of("b.md")} <= set(again)
 
 
 async def test_closing_may_be_done_twice(owner: Owner) -> None:
