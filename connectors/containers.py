@@ -33,5 +33,5 @@ class Container:
     version: VersionId | None
     """None for one that was taken in before, and comes again from what is kept of it."""
     room: Room
-    generation: int | None = None
+    fence: int | None = None
     """Of such a one: its own, when it was looked up."""

@@ -85,7 +85,7 @@ def held_in_of(resource: Resource) -> HeldIn | None:
     held_in = resource.container
     if held_in is None:
         return None
-    return HeldIn(held_in.document, held_in.version, held_in.generation)
+    return HeldIn(held_in.document, held_in.version, held_in.fence)
 
 
 def room_of(resource: Resource) -> tuple[int, int, int] | None:

@@ -162,5 +162,5 @@ def _container_of(document: StoredDocument) -> Container | None:
         document=document.parent,
         version=None,
         room=Room() if document.room is None else Room(*document.room),
-        generation=document.generation,
+        fence=document.fence,
     )

@@ -17,7 +17,7 @@ from rag.types import Chunk, ChunkId, DocumentId, DocumentRef, Metadata
 
 
 class DocumentLedger(Protocol):
-    """Every write names the generation that `begin` gave, and raises a `TransientError` without
+    """Every write names the fence that `begin` gave, and raises a `TransientError` without
     a trace when another ingest of the document has begun since."""
 
     async def begin(
@@ -33,7 +33,7 @@ class DocumentLedger(Protocol):
         tenant: TenantId,
         document: DocumentId,
         *,
-        generation: int,
+        fence: int,
         access: AccessList,
         source_metadata: Metadata | None = None,
         metadata: Metadata | None = None,
@@ -43,7 +43,7 @@ class DocumentLedger(Protocol):
         confirmed_at: datetime | None = None,
     ) -> None: ...
 
-    async def stage(self, chunks: Sequence[NewChunk], *, generation: int) -> None: ...
+    async def stage(self, chunks: Sequence[NewChunk], *, fence: int) -> None: ...
 
     async def switch(
         self,
@@ -51,17 +51,17 @@ class DocumentLedger(Protocol):
         chunks: Sequence[Chunk],
         *,
         fresh: Sequence[NewChunk],
-        generation: int,
+        fence: int,
         settles: bool = False,
     ) -> set[ChunkId]: ...
 
-    async def settle(self, document: DocumentId, *, generation: int) -> None: ...
+    async def settle(self, document: DocumentId, *, fence: int) -> None: ...
 
     async def fail(
         self,
         document: DocumentId,
         *,
-        generation: int,
+        fence: int,
         seen: SeenAs,
         error: BaseException,
         tenant: TenantId | None = None,

@@ -39,7 +39,7 @@ class LooseEnds:
             stray = indexed - await self.documents.held(known.ref.id)
             if stray:
                 await self.index.delete(known.ref.tenant, stray)
-        await self.documents.settle(known.ref.id, generation=known.generation)
+        await self.documents.settle(known.ref.id, fence=known.fence)
 
     async def forget_original(self, known: StoredDocument) -> None:
         if known.original is None:

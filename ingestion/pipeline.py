@@ -173,7 +173,7 @@ class IngestPipeline:
         await self.documents.describe(
             known.ref.tenant,
             known.ref.id,
-            generation=known.generation,
+            fence=known.fence,
             access=resource.access,
             source_metadata=resource.metadata,
             metadata=metadata,
@@ -200,7 +200,7 @@ class IngestPipeline:
         await self.documents.describe(
             known.ref.tenant,
             known.ref.id,
-            generation=known.generation,
+            fence=known.fence,
             access=access,
             confirmed_at=resource.confirmed_at,
         )
@@ -226,7 +226,7 @@ class IngestPipeline:
         held = await self.documents.held(document.ref.id) if usable else set[ChunkId]()
         missing = [chunk for chunk in chunks if chunk.id not in held]
 
-        last = await self._embed_and_index(document, missing, embedder, known.generation)
+        last = await self._embed_and_index(document, missing, embedder, known.fence)
         new = new_version_of(
             document,
             parsed,
@@ -243,7 +243,7 @@ class IngestPipeline:
         described = not kept or (known.settled and same)
         settles = known.settled and described and not holds
         gone = await self.documents.switch(
-            new, chunks, fresh=last, generation=known.generation, settles=settles
+            new, chunks, fresh=last, fence=known.fence, settles=settles
         )
 
         if not await self.originals.holds(original):  # its last owner just went
@@ -266,13 +266,13 @@ class IngestPipeline:
         document: Document,
         missing: Sequence[Chunk],
         embedder: Embedder,
-        generation: int,
+        fence: int,
     ) -> Sequence[NewChunk]:
         """Put `missing` into the index, and all but the returned last of them into the ledger:
         a long document that is interrupted goes on where it was."""
         fresh: list[NewChunk] = []
         for start in range(0, len(missing), EMBEDDED_AT_ONCE):
-            await self.documents.stage(fresh, generation=generation)
+            await self.documents.stage(fresh, fence=fence)
             some = missing[start : start + EMBEDDED_AT_ONCE]
             embeddings = await embedder.embed_documents([chunk.embedded_text for chunk in some])
             points = [
@@ -299,7 +299,7 @@ class IngestPipeline:
         )
         if known.state is DocumentState.ACTIVE and readers_unknown:
             await self.documents.describe(
-                ref.tenant, ref.id, generation=known.generation, access=NOBODY
+                ref.tenant, ref.id, fence=known.fence, access=NOBODY
             )
             known = replace(known, access=NOBODY)
         return await self._record_unreadable(known, seen, error)
@@ -337,7 +337,7 @@ class IngestPipeline:
     ) -> Outcome:
         await self.documents.fail(
             known.ref.id,
-            generation=known.generation,
+            fence=known.fence,
             seen=SeenAs(seen.revision, seen.access),
             error=error,
             tenant=known.ref.tenant,
@@ -363,7 +363,7 @@ class IngestPipeline:
         await self.documents.describe(
             ref.tenant,
             ref.id,
-            generation=known.generation,
+            fence=known.fence,
             access=access,
             source_metadata=change.metadata,
             metadata=metadata,
@@ -380,5 +380,5 @@ class IngestPipeline:
             await self.index.delete_document(ref.tenant, ref.id)
             await self._loose_ends.mend_members(known, ever=True)
             await self._loose_ends.forget_original(known)
-            await self.documents.settle(ref.id, generation=known.generation)
+            await self.documents.settle(ref.id, fence=known.fence)
         return Removed()

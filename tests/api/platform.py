@@ -130,9 +130,9 @@ class Site:
             ),
             [chunk],
             fresh=[NewChunk(chunk=chunk, tokens=embedding.tokens)],
-            generation=begun.generation,
+            fence=begun.fence,
         )
-        await platform.documents.settle(ref.id, generation=begun.generation)
+        await platform.documents.settle(ref.id, fence=begun.fence)
         return ref.id
 
 

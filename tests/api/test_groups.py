@@ -291,7 +291,7 @@ async def test_an_explanation_names_the_age_that_hides_a_document(
     await ledger.describe(
         ACME,
         document,
-        generation=found.generation,
+        fence=found.fence,
         access=found.access,
         confirmed_at=confirmed,
     )

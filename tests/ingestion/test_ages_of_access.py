@@ -114,7 +114,7 @@ async def test_the_index_is_brought_in_line_and_nothing_else_is_touched(
     after = await stored(platform, "plan")
     assert (after.access, after.acl_as_of) == (document.access, document.acl_as_of)
     assert after.settled
-    assert (await stored(platform, "other")).generation == lasting.generation
+    assert (await stored(platform, "other")).fence == lasting.fence
 
     later = Documents(platform.database, clock=Clock(now + 2 * HOUR))
     assert await drop_ended_grants(EndedGrants(later.database, later.clock), platform.index) == 1
@@ -276,7 +276,7 @@ async def test_an_old_document_does_not_supersede_for_those_it_is_hidden_from(
     # The newer of the two was read first: only it is too old.
     documents = Documents(platform.database, clock=Clock(old.acl_as_of + HOUR))
     begun = await documents.begin(old.ref, access=STAFF)
-    await documents.describe(TENANT, old.ref.id, generation=begun.generation, access=STAFF)
+    await documents.describe(TENANT, old.ref.id, fence=begun.fence, access=STAFF)
     looking = Clock(new.acl_as_of + timedelta(minutes=50))
     for minutes, shown in ((55, new.ref.id), (45, None)):
         limit = AgeLimit(timedelta(minutes=minutes))

@@ -3,7 +3,7 @@ transaction.
 
 A member (a zip's file, a mail's attachment) is read by whom its container is read by. It has a row
 like any document, with its container as `parent`, and its own members may lie in it. Every write
-here raises a member's generation, so that an ingest of it that is under way is overtaken.
+here raises a member's fence, so that an ingest of it that is under way is overtaken.
 """
 
 from datetime import datetime
@@ -76,7 +76,7 @@ def check_container(
         readers = container.access == json_of_access(access)
         is_same = readers and container.version == held_in.version
     else:
-        is_same = member is not None and member.generation == held_in.generation
+        is_same = member is not None and member.fence == held_in.fence
     if not is_same:
         raise Overtaken("the document that it lies in has changed since")
 
@@ -126,9 +126,9 @@ def shut_out_members(
             values = {
                 "access": json_of_access(narrower),
                 "settled": False,
-                "generation": row.generation + 1,
+                "fence": row.fence + 1,
             }
-            write_document(connection, document, row.generation, values)
+            write_document(connection, document, row.fence, values)
             shut_out_members(connection, document, before=own, access=narrower)
 
 
@@ -178,7 +178,7 @@ def _describe(
         **values_of_access(access, confirmed_at=confirmed_at, moment=moment),
         "updated_at": moment,
         "settled": False,
-        "generation": row.generation + 1,
+        "fence": row.fence + 1,
     }
     own: Metadata | None = None
     if source_metadata is not None:
@@ -193,7 +193,7 @@ def _describe(
     write_document(
         connection,
         DocumentId(row.id),
-        row.generation,
+        row.fence,
         # Where nothing changes, the index need not be told, nor an ingest be overtaken.
         {"acl_as_of": values["acl_as_of"]} if unchanged else values,
     )
@@ -209,7 +209,7 @@ def _describe(
 
 
 def _take_away(connection: Connection, row: Any, moment: datetime) -> None:
-    values = VALUES_OF_DELETED | {"updated_at": moment, "generation": row.generation + 1}
-    write_document(connection, DocumentId(row.id), row.generation, values)
+    values = VALUES_OF_DELETED | {"updated_at": moment, "fence": row.fence + 1}
+    write_document(connection, DocumentId(row.id), row.fence, values)
     connection.execute(delete(ChunkRow).where(ChunkRow.document == row.id))
     take_members_away(connection, DocumentId(row.id), moment)

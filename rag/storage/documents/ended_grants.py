@@ -46,9 +46,9 @@ class EndedGrants:
             row = connection.execute(TAKEN, {"this": document}).one_or_none()
             if row is None or row.tenant != tenant or row.state != DocumentState.ACTIVE.value:
                 return None
-            taken = {"settled": False, "generation": row.generation + 1}
-            write_document(connection, document, row.generation, taken)
-            return replace(document_of(row), generation=row.generation + 1)
+            taken = {"settled": False, "fence": row.fence + 1}
+            write_document(connection, document, row.fence, taken)
+            return replace(document_of(row), fence=row.fence + 1)
 
         return await self.database.write(work)
 
@@ -57,6 +57,6 @@ class EndedGrants:
         values = {"settled": taken.settled, "access_until": next_expiry}
 
         def work(connection: Connection) -> None:
-            write_document(connection, taken.ref.id, taken.generation, values)
+            write_document(connection, taken.ref.id, taken.fence, values)
 
         await self.database.write(work)

@@ -2,8 +2,8 @@
 
 How it is read stands in `rag.storage.documents.reads`; here it is written.
 
-Writing a document is optimistic: `begin` hands out a generation, every later write names it, and
-a write whose generation was overtaken raises `Overtaken` and changes nothing.
+Writing a document is optimistic: `begin` hands out a fence, every later write names it, and
+a write whose fence was overtaken raises `Overtaken` and changes nothing.
 """
 
 from collections.abc import AsyncGenerator, Sequence
@@ -84,7 +84,7 @@ def _insertion(dialect: Dialect) -> Executable:
 
 @dataclass(frozen=True, slots=True)
 class Documents(DocumentReads):
-    """Errors: `StorageUnavailable`, and `Overtaken` where a generation is named."""
+    """Errors: `StorageUnavailable`, and `Overtaken` where a fence is named."""
 
     _noted: set[tuple[str, ...]] = field(default_factory=set[tuple[str, ...]], repr=False)
     """Sets of field names, with whom they are for, that the table of fields is known to have."""
@@ -121,9 +121,9 @@ class Documents(DocumentReads):
                 # Of a document that was never here, the index holds nothing either.
                 return replace(document_of(made), settled=True)
             was_deleted = known.state == DocumentState.DELETED.value
-            taken: dict[str, Any] = {"settled": False, "generation": known.generation + 1}
+            taken: dict[str, Any] = {"settled": False, "fence": known.fence + 1}
             write_document(
-                connection, ref.id, known.generation, fresh | taken if was_deleted else taken
+                connection, ref.id, known.fence, fresh | taken if was_deleted else taken
             )
             begun = document_of(connection.execute(TAKEN, this).one())
             return replace(begun, settled=known.settled)
@@ -135,7 +135,7 @@ class Documents(DocumentReads):
         tenant: TenantId,
         document: DocumentId,
         *,
-        generation: int,
+        fence: int,
         access: AccessList,
         source_metadata: Metadata | None = None,
         metadata: Metadata | None = None,
@@ -165,7 +165,7 @@ class Documents(DocumentReads):
             values |= {"revision": revision, "identity": identity, **NO_ERROR}
 
         def work(connection: Connection) -> None:
-            write_document(connection, document, generation, values)
+            write_document(connection, document, fence, values)
             if metadata is not None:
                 note_fields(connection, self.database, tenant, metadata, access)
             tell_members(
@@ -180,13 +180,13 @@ class Documents(DocumentReads):
 
         await self.database.write(work)
 
-    async def stage(self, chunks: Sequence[NewChunk], *, generation: int) -> None:
+    async def stage(self, chunks: Sequence[NewChunk], *, fence: int) -> None:
         """Hold chunks of a version that is still being embedded; no reader sees them."""
         if not chunks:
             return
 
         def work(connection: Connection) -> None:
-            write_document(connection, chunks[0].chunk.document.id, generation, {})
+            write_document(connection, chunks[0].chunk.document.id, fence, {})
             write_chunks(connection, self.database, [each.chunk for each in chunks], only_new=True)
             write_token_vectors(connection, self.database, chunks)
 
@@ -198,7 +198,7 @@ class Documents(DocumentReads):
         chunks: Sequence[Chunk],
         *,
         fresh: Sequence[NewChunk],
-        generation: int,
+        fence: int,
         settles: bool = False,
     ) -> set[ChunkId]:
         """Show the new version instead of the old, in one transaction; the chunks that are gone.
@@ -217,12 +217,12 @@ class Documents(DocumentReads):
             before = held_chunks(connection, document)
             gone = before - {chunk.id for chunk in chunks}
             settled = settles and not gone
-            write_document(connection, document, generation, values | {"settled": settled})
+            write_document(connection, document, fence, values | {"settled": settled})
             switch_members(connection, self.database, new, moment=moment)
             delete_chunks(connection, gone)
             write_chunks(connection, self.database, chunks)
             write_token_vectors(connection, self.database, fresh)
-            self._write_verdicts(connection, new, generation)
+            self._write_verdicts(connection, new, fence)
             if not noted:
                 note_fields(connection, self.database, new.ref.tenant, new.metadata, new.access)
             return gone
@@ -233,7 +233,7 @@ class Documents(DocumentReads):
         self._noted.add(fields)
         return gone
 
-    def _write_verdicts(self, connection: Connection, new: NewVersion, generation: int) -> None:
+    def _write_verdicts(self, connection: Connection, new: NewVersion, fence: int) -> None:
         tenant, document = new.ref.tenant, new.ref.id
         if new.profile is not None:
             write_profile(
@@ -242,10 +242,10 @@ class Documents(DocumentReads):
                 tenant,
                 document,
                 new.profile,
-                is_first=generation == 1,
+                is_first=fence == 1,
             )
         if new.validation is not None:
-            self._write_validation(connection, tenant, document, new.validation, generation)
+            self._write_validation(connection, tenant, document, new.validation, fence)
 
     def _write_validation(
         self,
@@ -253,25 +253,25 @@ class Documents(DocumentReads):
         tenant: TenantId,
         document: DocumentId,
         validation: Validation,
-        generation: int,
+        fence: int,
     ) -> None:
         write_validation(
             connection,
             tenant,
             document,
             validation,
-            generation=generation,
+            fence=fence,
             moment=self.clock(),
             kept=self.kept_validations,
         )
 
     # --- the end of an ingest ---------------------------------------------------------------------
 
-    async def settle(self, document: DocumentId, *, generation: int) -> None:
+    async def settle(self, document: DocumentId, *, fence: int) -> None:
         """The index now holds what the ledger holds, and no more."""
 
         def work(connection: Connection) -> None:
-            write_document(connection, document, generation, {"settled": True})
+            write_document(connection, document, fence, {"settled": True})
 
         await self.database.write(work)
 
@@ -279,7 +279,7 @@ class Documents(DocumentReads):
         self,
         document: DocumentId,
         *,
-        generation: int,
+        fence: int,
         seen: SeenAs,
         error: BaseException,
         tenant: TenantId | None = None,
@@ -299,14 +299,14 @@ class Documents(DocumentReads):
         }
 
         def work(connection: Connection) -> None:
-            write_document(connection, document, generation, values)
+            write_document(connection, document, fence, values)
             connection.execute(
                 update(DocumentRow)
                 .where(DocumentRow.id == document, DocumentRow.version.is_(None))
                 .values(state=DocumentState.FAILED.value)
             )
             if tenant is not None and validation is not None:
-                self._write_validation(connection, tenant, document, validation, generation)
+                self._write_validation(connection, tenant, document, validation, fence)
 
         await self.database.write(work)
 
@@ -338,13 +338,13 @@ class Documents(DocumentReads):
             values |= VALUES_OF_HIDDEN
 
         def work(connection: Connection) -> None:
-            write_document(connection, document, known.generation, values)
+            write_document(connection, document, known.fence, values)
             if hidden:
                 connection.execute(delete(ChunkRow).where(ChunkRow.document == document))
                 take_members_away(connection, document, moment)
                 forget_profile(connection, document)
             self._write_validation(
-                connection, known.ref.tenant, document, validation, known.generation
+                connection, known.ref.tenant, document, validation, known.fence
             )
 
         await self.database.write(work)
@@ -363,12 +363,12 @@ class Documents(DocumentReads):
             is_deleted = row.state == DocumentState.DELETED.value
             if revision not in {None, row.revision} and not is_deleted:
                 return None
-            taken = {"generation": row.generation + 1}
-            write_document(connection, document, row.generation, values | taken)
+            taken = {"fence": row.fence + 1}
+            write_document(connection, document, row.fence, values | taken)
             connection.execute(delete(ChunkRow).where(ChunkRow.document == document))
             take_members_away(connection, document, values["updated_at"])
             forget_verdicts(connection, document)
-            return replace(document_of(row), generation=row.generation + 1)
+            return replace(document_of(row), fence=row.fence + 1)
 
         return await self.database.write(work)
 

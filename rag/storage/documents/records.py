@@ -38,7 +38,7 @@ class StoredDocument:
     source_title: str
     """What the source calls it; its `ref.title` is what the document calls itself."""
     state: DocumentState
-    generation: int
+    fence: int
     settled: bool
     version: VersionId | None
     revision: str
@@ -143,11 +143,11 @@ class SeenAs:
 @dataclass(frozen=True, slots=True)
 class HeldIn:
     """The container that a document lies in, and what must not have changed since: the version of
-    the container that was looked into, or else the document's own generation."""
+    the container that was looked into, or else the document's own fence."""
 
     document: DocumentId
     version: VersionId | None
-    generation: int | None = None
+    fence: int | None = None
 
 
 def inherited(metadata: Metadata, *, container: str) -> Metadata:

@@ -47,7 +47,7 @@ COLUMNS = (
     DocumentRow.title,
     DocumentRow.source_title,
     DocumentRow.state,
-    DocumentRow.generation,
+    DocumentRow.fence,
     DocumentRow.settled,
     DocumentRow.version,
     DocumentRow.revision,
@@ -91,7 +91,7 @@ def document_of(row: Any) -> StoredDocument:
         ),
         source_title=row.source_title,
         state=DocumentState(row.state),
-        generation=row.generation,
+        fence=row.fence,
         settled=row.settled,
         version=VersionId(row.version) if row.version else None,
         revision=row.revision,
@@ -135,7 +135,7 @@ def values_of_begun(ref: DocumentRef, access: AccessList, moment: datetime) -> d
         "access_fingerprint": "",
         "version": None,
         "state": DocumentState.NEW.value,
-        "generation": 1,
+        "fence": 1,
         "settled": False,
         "access": json_of_access(access),
         "access_until": None,
@@ -245,15 +245,15 @@ VALUES_OF_HIDDEN: dict[str, Any] = {
 
 
 _WRITE = update(DocumentRow).where(
-    DocumentRow.id == bindparam("this"), DocumentRow.generation == bindparam("read")
+    DocumentRow.id == bindparam("this"), DocumentRow.fence == bindparam("read")
 )
 
 
 def write_document(
-    connection: Connection, document: DocumentId, generation: int, values: dict[str, Any]
+    connection: Connection, document: DocumentId, fence: int, values: dict[str, Any]
 ) -> None:
-    """Raises `Overtaken` unless the document is still of `generation`."""
-    named = {"generation": generation, "this": document, "read": generation} | values
+    """Raises `Overtaken` unless the document is still of `fence`."""
+    named = {"fence": fence, "this": document, "read": fence} | values
     if connection.execute(_WRITE, named).rowcount == 0:
         raise Overtaken("another ingest of this document came first")
 

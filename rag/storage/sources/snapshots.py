@@ -148,7 +148,7 @@ class Snapshots:
         if not narrowed:
             return
         taken = (
-            select(DocumentRow.generation, DocumentRow.access)
+            select(DocumentRow.fence, DocumentRow.access)
             .where(DocumentRow.id == bindparam("this"), *_of(tenant, source, _THERE))
             .with_for_update()
         )
@@ -163,9 +163,9 @@ class Snapshots:
                     "access": json_of_access(access),
                     "access_fingerprint": SHUT_OUT,
                     "settled": False,
-                    "generation": row.generation + 1,
+                    "fence": row.fence + 1,
                 }
-                write_document(connection, document, row.generation, values)
+                write_document(connection, document, row.fence, values)
                 shut_out_members(connection, document, before=before, access=access)
 
         await self.database.write(work)
@@ -186,7 +186,7 @@ class Snapshots:
             overtaken = (
                 update(DocumentRow)
                 .where(*_of(tenant, source, _THERE), DocumentRow.id.in_(sorted(others)))
-                .values(generation=DocumentRow.generation + 1)
+                .values(fence=DocumentRow.fence + 1)
             )
             await self.database.write(lambda connection: connection.execute(overtaken))
         return others

@@ -42,7 +42,7 @@ class DocumentRow(Base):
     version: Mapped[str | None] = mapped_column(String(ID_LENGTH))
     """The version that readers see; null while there is none."""
     state: Mapped[str] = mapped_column(String(16))
-    generation: Mapped[int]
+    fence: Mapped[int]
     """Counts writes: who writes on what he read before must find it unchanged."""
     settled: Mapped[bool]
     """Whether the index is known to hold what the ledger holds, and no more."""

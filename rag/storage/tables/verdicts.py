@@ -27,7 +27,7 @@ class ValidationRow(Base):
     document: Mapped[str] = mapped_column(
         ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True
     )
-    generation: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    fence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     """The document's, when it was ingested."""
     tenant: Mapped[str] = mapped_column(String(ID_LENGTH))
     content_hash: Mapped[str] = mapped_column(String(ID_LENGTH))

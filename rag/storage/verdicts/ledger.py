@@ -90,7 +90,7 @@ class Verdicts:
         statement = (
             select(*_VALIDATIONS)
             .where(ValidationRow.document == document, ValidationRow.tenant == tenant)
-            .order_by(ValidationRow.generation.desc())
+            .order_by(ValidationRow.fence.desc())
         )
         return [validation_of(row) for row in await self.database.rows(statement)]
 

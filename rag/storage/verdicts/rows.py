@@ -27,16 +27,16 @@ def write_validation(
     document: DocumentId,
     validation: Validation,
     *,
-    generation: int,
+    fence: int,
     moment: datetime,
     kept: int,
 ) -> None:
-    """Add `validation` as that of the document's `generation`; the oldest beyond `kept` go."""
+    """Add `validation` as that of the document's `fence`; the oldest beyond `kept` go."""
     connection.execute(
         insert(ValidationRow),
         {
             "document": document,
-            "generation": generation,
+            "fence": fence,
             "tenant": tenant,
             "content_hash": validation.content_hash,
             "media_type": validation.media_type,
@@ -48,16 +48,16 @@ def write_validation(
             "recorded_at": moment,
         },
     )
-    if generation > kept:  # before that there cannot be too many
+    if fence > kept:  # before that there cannot be too many
         of_this = ValidationRow.document == document
         newest = (
-            select(ValidationRow.generation)
+            select(ValidationRow.fence)
             .where(of_this)
-            .order_by(ValidationRow.generation.desc())
+            .order_by(ValidationRow.fence.desc())
             .limit(kept)
         )
         connection.execute(
-            delete(ValidationRow).where(of_this, ValidationRow.generation.not_in(newest))
+            delete(ValidationRow).where(of_this, ValidationRow.fence.not_in(newest))
         )
 
 

@@ -29,7 +29,7 @@ from rag.storage.tables import (
 Point = tuple[str, Any, Any]
 """Its id, payload and vectors."""
 
-_IN_TIME = {"generation", "acl_as_of", "updated_at", "indexed_at", "release"}
+_IN_TIME = {"fence", "acl_as_of", "updated_at", "indexed_at", "release"}
 """When and after how many attempts: this may differ."""
 _OF_READING = {"room", "access_fingerprint"}
 """Of what lies in a container these say how the container was when it was read last. One that is
@@ -143,9 +143,9 @@ async def _last_verdicts(database: Database) -> list[dict[str, Any]]:
     there = select(DocumentRow.id).where(DocumentRow.state != DocumentState.DELETED.value)
     rows = await _rows(database, ValidationRow, ValidationRow.document.in_(there))
     newest: dict[str, dict[str, Any]] = {}
-    for row in sorted(rows, key=lambda row: row["generation"]):
+    for row in sorted(rows, key=lambda row: row["fence"]):
         newest[row["document"]] = {
-            name: value for name, value in row.items() if name not in {"generation", "recorded_at"}
+            name: value for name, value in row.items() if name not in {"fence", "recorded_at"}
         }
     return [newest[document] for document in sorted(newest)]
 

@@ -133,7 +133,7 @@ def _known(ref: DocumentRef, release: Release | None) -> StoredDocument:
         ref=ref,
         source_title=ref.title,
         state=DocumentState.NEW,
-        generation=1,
+        fence=1,
         settled=True,
         version=None,
         revision="",

@@ -107,8 +107,8 @@ class Ledger:
         made = [chunk(of, ordinal, version) for ordinal in range(chunks)]
         vectors = np.arange(12, dtype=np.int8).reshape(3, 4) if tokens else None
         fresh = [NewChunk(chunk=each, tokens=vectors) for each in made]
-        await self.documents.switch(new, made, fresh=fresh, generation=known.generation)
-        await self.documents.settle(of.id, generation=known.generation)
+        await self.documents.switch(new, made, fresh=fresh, fence=known.fence)
+        await self.documents.settle(of.id, fence=known.fence)
         return [each.id for each in made]
 
 
@@ -157,7 +157,7 @@ async def test_only_the_current_version_of_a_living_document_is_readable(ledger:
     assert set(await ledger.passages.readable(old, scope=finance)) == set(new)
     known = await ledger.documents.begin(of, access=FINANCE)
     staged = NewChunk(chunk=replace(chunk(of, 9, "3"), id=ChunkId("staged")), tokens=None)
-    await ledger.documents.stage([staged], generation=known.generation)
+    await ledger.documents.stage([staged], fence=known.fence)
     assert await ledger.passages.readable([ChunkId("staged")], scope=finance) == {}
     await ledger.documents.tombstone(ACME, of.id)
     assert await ledger.passages.readable(old, scope=finance) == {}
@@ -226,10 +226,10 @@ async def test_who_was_overtaken_changes_nothing(ledger: Ledger) -> None:
     slow = await ledger.documents.begin(of, access=FINANCE)
     await ledger.documents.begin(of, access=FINANCE)
     with pytest.raises(Overtaken):
-        await ledger.documents.describe(ACME, of.id, generation=slow.generation, access=NOBODY)
+        await ledger.documents.describe(ACME, of.id, fence=slow.fence, access=NOBODY)
     with pytest.raises(Overtaken):
         await ledger.documents.fail(
-            of.id, generation=slow.generation, seen=SeenAs("2", "2"), error=ValueError("x")
+            of.id, fence=slow.fence, seen=SeenAs("2", "2"), error=ValueError("x")
         )
     found = await ledger.documents.readable(of.id, scope=scope("group:finance"))
     assert found.version == "1"
