@@ -298,9 +298,7 @@ class IngestPipeline:
             isinstance(error, AccessUnknown) or seen.access != known.access_fingerprint
         )
         if known.state is DocumentState.ACTIVE and readers_unknown:
-            await self.documents.describe(
-                ref.tenant, ref.id, fence=known.fence, access=NOBODY
-            )
+            await self.documents.describe(ref.tenant, ref.id, fence=known.fence, access=NOBODY)
             known = replace(known, access=NOBODY)
         return await self._record_unreadable(known, seen, error)
 

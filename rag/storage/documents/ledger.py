@@ -122,9 +122,7 @@ class Documents(DocumentReads):
                 return replace(document_of(made), settled=True)
             was_deleted = known.state == DocumentState.DELETED.value
             taken: dict[str, Any] = {"settled": False, "fence": known.fence + 1}
-            write_document(
-                connection, ref.id, known.fence, fresh | taken if was_deleted else taken
-            )
+            write_document(connection, ref.id, known.fence, fresh | taken if was_deleted else taken)
             begun = document_of(connection.execute(TAKEN, this).one())
             return replace(begun, settled=known.settled)
 
@@ -343,9 +341,7 @@ class Documents(DocumentReads):
                 connection.execute(delete(ChunkRow).where(ChunkRow.document == document))
                 take_members_away(connection, document, moment)
                 forget_profile(connection, document)
-            self._write_validation(
-                connection, known.ref.tenant, document, validation, known.fence
-            )
+            self._write_validation(connection, known.ref.tenant, document, validation, known.fence)
 
         await self.database.write(work)
 

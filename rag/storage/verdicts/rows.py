@@ -56,9 +56,7 @@ def write_validation(
             .order_by(ValidationRow.fence.desc())
             .limit(kept)
         )
-        connection.execute(
-            delete(ValidationRow).where(of_this, ValidationRow.fence.not_in(newest))
-        )
+        connection.execute(delete(ValidationRow).where(of_this, ValidationRow.fence.not_in(newest)))
 
 
 def write_profile(
