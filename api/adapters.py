@@ -4,9 +4,12 @@ An adapter that brings a heavy library is imported where it is chosen: every com
 for it.
 """
 
+import asyncio
+import shutil
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any, assert_never, cast
 
 import httpx
@@ -24,12 +27,16 @@ from rag.errors import ConfigurationError
 from rag.fusion import Fusion, normalised_sum_fusion, reciprocal_rank_fusion
 from rag.protocols import Embedder, Index, LanguageModel, Reranker
 from rag.storage.documents.passages import Passages
+from rag.storage.generations.records import FIRST, GenerationId
 
 
 @asynccontextmanager
-async def open_index(settings: Settings, dimensions: int) -> AsyncGenerator[Index]:
+async def open_index(
+    settings: Settings, dimensions: int, generation: GenerationId
+) -> AsyncGenerator[Index]:
     if settings.qdrant_url is None:
-        async with open_edge_index(settings.data_dir / "index", dimensions=dimensions) as edge:
+        folder = _folder_of(settings, generation)
+        async with open_edge_index(folder, dimensions=dimensions) as edge:
             yield edge
         return
     from rag.adapters.qdrant_server import open_server_index  # noqa: PLC0415 - qdrant-client
@@ -39,9 +46,34 @@ async def open_index(settings: Settings, dimensions: int) -> AsyncGenerator[Inde
         settings.qdrant_url,
         dimensions=dimensions,
         api_key=key.get_secret_value() if key else None,
-        collection=settings.qdrant_collection,
+        collection=_named(settings.qdrant_collection, generation),
     ) as server:
         yield server
+
+
+async def remove_index(settings: Settings, generation: GenerationId) -> None:
+    """What is left of a generation's index that nobody has open. There may be none."""
+    if settings.qdrant_url is None:
+        folder = _folder_of(settings, generation)
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        return
+    from rag.adapters.qdrant_server import drop_collection  # noqa: PLC0415 - qdrant-client
+
+    key = settings.qdrant_api_key
+    await drop_collection(
+        settings.qdrant_url,
+        api_key=key.get_secret_value() if key else None,
+        collection=_named(settings.qdrant_collection, generation),
+    )
+
+
+def _folder_of(settings: Settings, generation: GenerationId) -> Path:
+    return settings.data_dir / _named("index", generation)
+
+
+def _named(first: str, generation: GenerationId) -> str:
+    """The first generation's index has no number: it was there before there were others."""
+    return first if generation == FIRST else f"{first}-{generation}"
 
 
 def build_embedder(settings: EmbedderSettings) -> Embedder:

@@ -21,6 +21,7 @@ from api.routers import (
     connectors,
     documents,
     feedback,
+    generations,
     groups,
     health,
     jobs,
@@ -29,9 +30,12 @@ from api.routers import (
     reindex,
     search,
 )
-from api.settings import Settings
+from api.settings import MIB, Settings
 from rag.access import TenantId
 from rag.storage.access.expansion import Expansions
+
+GOLDEN_CASES_BYTES = 8 * MIB
+"""What thousands of questions take, with what should come back."""
 
 ROUTERS = (
     search.router,
@@ -43,6 +47,7 @@ ROUTERS = (
     jobs.router,
     quarantine.router,
     reindex.router,
+    generations.router,
     keys.router,
     access.router,
     groups.router,
@@ -116,7 +121,11 @@ def _body_limit(settings: Settings) -> Callable[[str], int]:
     upload = settings.ingestion.max_bytes * 4 // 3 + settings.server.upload_overhead_bytes
 
     def limit_of(path: str) -> int:
-        return upload if path == "/v1/documents" else settings.server.max_request_bytes
+        if path == "/v1/documents":
+            return upload
+        if path.startswith("/v1/admin/generations/"):
+            return max(GOLDEN_CASES_BYTES, settings.server.max_request_bytes)
+        return settings.server.max_request_bytes
 
     return limit_of
 

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from api.client import ClientGone
 from rag.errors import (
     ConfigurationError,
+    Conflict,
     Error,
     Forbidden,
     InvalidRequest,
@@ -31,6 +32,7 @@ STATUS: Mapping[type[Error], HTTPStatus] = {
     Unauthenticated: HTTPStatus.UNAUTHORIZED,
     Forbidden: HTTPStatus.FORBIDDEN,
     InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Conflict: HTTPStatus.CONFLICT,
     RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     TransientError: HTTPStatus.SERVICE_UNAVAILABLE,
     UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

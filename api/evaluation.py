@@ -162,7 +162,7 @@ async def ingest_source(
         await asyncio.sleep(_POLL_S)
     return Ingested(
         documents=done.done,
-        chunks=await platform.index.count(tenant),
+        chunks=await (await platform.generations.serving()).index.count(tenant),
         failed=done.failed,
         seconds=perf_counter() - started,
     )

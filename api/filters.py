@@ -17,7 +17,7 @@ from pydantic import (
 from api.shapes import Schema
 from rag.access import AccessScope
 from rag.errors import UnknownFilter
-from rag.protocols import PassageStore
+from rag.storage.documents.filter_fields import FilterFields
 from rag.types import BUILT_IN_FIELDS, AnyOf, Between, Filters, Metadata, MetadataValue
 
 FieldName = Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]
@@ -94,7 +94,7 @@ FilterMap = Annotated[dict[FieldName, Condition], Field(max_length=20)]
 
 
 async def filters_of(
-    sent: dict[str, Condition], *, scope: AccessScope, store: PassageStore
+    sent: dict[str, Condition], *, scope: AccessScope, fields: FilterFields
 ) -> Filters:
     """The filters that retrieval understands.
 
@@ -103,7 +103,7 @@ async def filters_of(
     """
     if not sent:
         return {}
-    return known_filters(sent, await store.fields(sent.keys(), scope=scope))
+    return known_filters(sent, await fields.known(sent.keys(), scope=scope))
 
 
 def known_filters(sent: dict[str, Condition], known: frozenset[str]) -> Filters:

@@ -13,10 +13,12 @@ class Permission(StrEnum):
     FEEDBACK = "feedback"
     ADMIN = "admin"
     """Everything under /v1/admin of the key's own tenant. It opens no document."""
+    OPERATE = "operate"
+    """What is every tenant's: the generations of the index. It opens no document."""
     IMPERSONATE = "impersonate"
     """An app may speak for the people who use it, with `X-On-Behalf-Of`."""
 
 
 EVERY_PERMISSION = frozenset(Permission)
-NEVER_ON_BEHALF = frozenset({Permission.ADMIN, Permission.IMPERSONATE})
+NEVER_ON_BEHALF = frozenset({Permission.ADMIN, Permission.OPERATE, Permission.IMPERSONATE})
 """What an app cannot hand to the person it speaks for."""

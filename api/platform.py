@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass
 
+from api.generations import GenerationsInUse, ServingRetriever
 from api.settings import Settings
 from rag.answering import Answerer
-from rag.protocols import Embedder, Index, PassageStore
-from rag.retrieval import HybridRetriever
+from rag.protocols import Embedder
 from rag.storage.access.groups import Groups
 from rag.storage.access.keys import Keys
 from rag.storage.database import Database
+from rag.storage.documents.filter_fields import FilterFields
 from rag.storage.documents.ledger import Documents
 from rag.storage.feedback import Feedback
+from rag.storage.generations.ledger import Generations
 from rag.storage.jobs.ledger import Jobs
 from rag.storage.jobs.workers import Workers
 from rag.storage.originals import Originals
@@ -27,14 +29,15 @@ class Platform:
     keys: Keys
     groups: Groups
     documents: Documents
-    passages: PassageStore
+    filter_fields: FilterFields
     sources: Sources
     jobs: Jobs
     workers: Workers
     verdicts: Verdicts
     originals: Originals
-    index: Index
+    generations: GenerationsInUse
+    generation_ledger: Generations
     embedder: Embedder
-    retriever: HybridRetriever
+    retriever: ServingRetriever
     answerer: Answerer
     feedback: Feedback

@@ -1,5 +1,6 @@
 """Reading a pushed document out of a request: JSON, or a form with a file."""
 
+import asyncio
 import base64
 import binascii
 import json
@@ -24,6 +25,7 @@ from api.filters import FieldName, Scalar
 from api.shapes import PrincipalText, Schema, ShortText
 from ingestion.members import MEMBER_MARK
 from rag.access import AccessList, readable_by
+from rag.bodies import Body, Spool
 from rag.errors import InvalidRequest, LimitExceeded, UnsupportedMediaType
 from rag.types import Metadata
 
@@ -105,7 +107,7 @@ class PushedDocument:
     uri: str
     title: str
     media_type: str
-    body: bytes
+    body: Body
     access: AccessList
     metadata: Metadata
 
@@ -133,7 +135,7 @@ PUSH_BODY: Mapping[str, Any] = {
 }
 
 
-async def pushed_document(request: Request, *, max_bytes: int) -> PushedDocument:
+async def pushed_document(request: Request, *, max_bytes: int, spool: Spool) -> PushedDocument:
     """Raises `InvalidRequest`, `UnsupportedMediaType` or `LimitExceeded`.
 
     The body is read here and not by the framework, so that nobody uploads before they are known.
@@ -143,10 +145,10 @@ async def pushed_document(request: Request, *, max_bytes: int) -> PushedDocument
         case "application/json":
             pushed = await _from_json(request)
         case "multipart/form-data":
-            pushed = await _from_form(request, max_bytes)
+            pushed = await _from_form(request, max_bytes, spool)
         case _:
             raise UnsupportedMediaType("send application/json or multipart/form-data")
-    if len(pushed.body) > max_bytes:
+    if pushed.body.size > max_bytes:
         raise LimitExceeded(f"the document is larger than {max_bytes} bytes")
     return pushed
 
@@ -157,7 +159,7 @@ async def _from_json(request: Request) -> PushedDocument:
     except (ValueError, RecursionError) as error:
         raise InvalidRequest("the body is not valid JSON") from error
     fields = _checked(PushedJson, content)
-    return _document(fields, _bytes_of(fields), fallback="text/plain")
+    return _document(fields, Body.of(_bytes_of(fields)), fallback="text/plain")
 
 
 def _bytes_of(fields: PushedJson) -> bytes:
@@ -171,7 +173,7 @@ def _bytes_of(fields: PushedJson) -> bytes:
         raise InvalidRequest("base64: it is not valid base64") from error
 
 
-async def _from_form(request: Request, max_bytes: int) -> PushedDocument:
+async def _from_form(request: Request, max_bytes: int, spool: Spool) -> PushedDocument:
     async with request.form(max_files=1, max_fields=len(FORM_FIELDS)) as form:
         file = form.get("file")
         if not isinstance(file, UploadFile):
@@ -179,7 +181,7 @@ async def _from_form(request: Request, max_bytes: int) -> PushedDocument:
         fields = _checked(PushedFields, _fields_of(form))
         if (file.size or 0) > max_bytes:
             raise LimitExceeded(f"the document is larger than {max_bytes} bytes")
-        body = await file.read()
+        body = await asyncio.to_thread(spool.copied, file.file, max_bytes=max_bytes)
         said = (file.content_type or "").partition(";")[0].strip().lower()
     fallback = said if re.fullmatch(r"[a-z0-9.+-]+/[a-z0-9.+-]+", said) else ""
     return _document(fields, body, fallback=fallback or "application/octet-stream")
@@ -213,7 +215,7 @@ def _checked(kind: type[Fields], content: Any) -> Fields:
         ) from None
 
 
-def _document(fields: PushedFields, body: bytes, *, fallback: str) -> PushedDocument:
+def _document(fields: PushedFields, body: Body, *, fallback: str) -> PushedDocument:
     return PushedDocument(
         uri=fields.uri,
         title=fields.title or fields.uri,

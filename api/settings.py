@@ -109,6 +109,12 @@ class EmbedderSettings(Section):
         ge=16,
         description="Dimensions of stored token vectors; unset: none are stored.",
     )
+    price_per_million_tokens: float = Field(
+        default=0.0,
+        ge=0,
+        description="What embedding a million tokens costs, for estimates. A model of one's own "
+        "machine costs nothing.",
+    )
 
 
 class IngestionSettings(Section):
@@ -259,6 +265,35 @@ class OidcSettings(Section):
         return self
 
 
+Fall = Annotated[float, Field(ge=0, le=1)]
+
+
+class GateSettings(Section):
+    """How much worse a generation of the index may be than the one that serves, to take its
+    place. Shares run from 0 to 1."""
+
+    ndcg_fall: Fall = Field(default=0.02, description="How much nDCG@10 may fall.")
+    recall_fall: Fall = Field(default=0.02, description="How much recall@10 may fall.")
+    citation_precision_fall: Fall = Field(
+        default=0.02, description="How much the precision of citations may fall."
+    )
+    citation_recall_fall: Fall = Field(
+        default=0.02, description="How much the recall of citations may fall."
+    )
+    answer_accuracy_fall: Fall = Field(
+        default=0.02, description="How much the share of right answers may fall."
+    )
+    refusal_fall: Fall = Field(
+        default=0.02, description="How much the precision and the recall of refusals may fall."
+    )
+    latency_ratio: float = Field(
+        default=1.5, ge=1, description="How many times as long a search or an answer may take, p95."
+    )
+    latency_slack_ms: float = Field(
+        default=50, ge=0, description="So much longer it may take in any case."
+    )
+
+
 class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least level."
@@ -324,6 +359,7 @@ class Settings(BaseSettings):
     rate_limits: RateLimitSettings = Field(default_factory=RateLimitSettings)
     oidc: OidcSettings = Field(default_factory=OidcSettings)
     access: AccessSettings = Field(default_factory=AccessSettings)
+    gate: GateSettings = Field(default_factory=GateSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
     @model_validator(mode="after")

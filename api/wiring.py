@@ -1,24 +1,22 @@
 """The composition root: the running parts of a process, from its settings."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar, runtime_checkable
 
 from pydantic import SecretStr
 
 from api.adapters import (
-    build_embedder,
     build_language_model,
-    build_reranker,
-    fusion_of,
-    open_index,
+    remove_index,
 )
+from api.closing import closed_with
+from api.generations import ServingRetriever, open_generations
 from api.migrations import migrate_database
+from api.opening import Embedders, GenerationOpener, recipe_of, say_what_serves
 from api.platform import Platform
 from api.policies import policy_from
 from api.settings import Settings
@@ -26,8 +24,6 @@ from connectors.containers import Room
 from connectors.patience import PatientConnector
 from connectors.protocols import Connector
 from connectors.registry import build_connector
-from ingestion.batching import BatchingEmbedder
-from ingestion.chunkers.structural import StructuralChunker
 from ingestion.dispatch import Bell, Dispatcher, running
 from ingestion.jobs import Work
 from ingestion.memory import MemoryBound, default_bound_bytes
@@ -40,21 +36,21 @@ from ingestion.validation.flow import validator_over
 from ingestion.validation.policy import without_policy
 from rag.access import TenantId
 from rag.adapters.answerability import Answerability
-from rag.adapters.dictionary import DictionaryTranslator, open_dictionary
+from rag.adapters.dictionary import open_dictionary
 from rag.adapters.relevance import StatementRanker
 from rag.answering import Answerer
+from rag.bodies import Spool
 from rag.errors import SourceGone
 from rag.grounding import GroundingCheck
 from rag.prompts.registry import load_prompt
-from rag.retrieval import HybridRetriever
 from rag.storage.access.groups import Groups
 from rag.storage.access.keys import Keys
 from rag.storage.database import open_database
 from rag.storage.documents.admission import AgeLimit
+from rag.storage.documents.filter_fields import FilterFields
 from rag.storage.documents.ledger import Documents
-from rag.storage.documents.passages import Passages
-from rag.storage.embeddings import CachedEmbedder, EmbeddingCache
 from rag.storage.feedback import Feedback
+from rag.storage.generations.ledger import Generations
 from rag.storage.jobs.leases import Leases
 from rag.storage.jobs.ledger import Jobs
 from rag.storage.jobs.rows import Announce
@@ -67,19 +63,6 @@ from rag.storage.verdicts.ledger import Verdicts
 PROMPT = ("answer", "v1")
 
 Connect = Callable[[Source], Connector]
-_Part = TypeVar("_Part")
-
-
-@runtime_checkable
-class _Closable(Protocol):
-    async def aclose(self) -> None: ...
-
-
-def closed_with(stack: AsyncExitStack, part: _Part) -> _Part:
-    """`part`; if it holds threads or connections, they end with `stack`."""
-    if isinstance(part, _Closable):
-        stack.push_async_callback(part.aclose)
-    return part
 
 
 @asynccontextmanager
@@ -128,28 +111,20 @@ async def _open_parts(settings: Settings) -> AsyncGenerator[Platform]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings.resolved_database_url))
         await migrate_database(database)
-        embedder = closed_with(stack, await asyncio.to_thread(build_embedder, settings.embedder))
-        index = await stack.enter_async_context(open_index(settings, embedder.dimensions))
-        age_limit = AgeLimit(settings.access.max_age)
-        passages = Passages(database, age_limit)
+        embedders, recipe = Embedders(settings.embedder), recipe_of(settings)
+        embedder = await stack.enter_async_context(embedders.use(recipe))
         lexicon = open_dictionary() if settings.retrieval.dictionary else None
         if lexicon is not None:
             stack.callback(lexicon.close)
-        reranker = await asyncio.to_thread(build_reranker, settings.retrieval, passages)
-        retriever = HybridRetriever(
-            index=index,
-            embedder=embedder,
-            passages=passages,
-            reranker=closed_with(stack, reranker),
-            fusion=fusion_of(settings.retrieval),
-            translator=DictionaryTranslator(lexicon) if lexicon else None,
-            translated_weight=settings.retrieval.translated_weight,
-            dense_weight=settings.retrieval.dense_weight,
-            sparse_weight=settings.retrieval.sparse_weight,
-            candidates=settings.retrieval.candidates,
-            rerank_candidates=settings.retrieval.rerank_candidates,
-            rerank_budget_s=settings.retrieval.rerank_budget_ms / 1_000,
+        ledger = Generations(database)
+        await ledger.adopt(recipe)
+        opener = GenerationOpener(settings, database, embedders, lexicon)
+        generations = await stack.enter_async_context(
+            open_generations(ledger, open_one=opener.open, remove=partial(remove_index, settings))
         )
+        await say_what_serves(ledger, recipe)
+        age_limit = AgeLimit(settings.access.max_age)
+        retriever = ServingRetriever(generations)
         gate = Answerability(ranker=StatementRanker(embedder=embedder, lexicon=lexicon))
         language_model = closed_with(stack, build_language_model(settings.language_model, gate))
         yield Platform(
@@ -161,12 +136,13 @@ async def _open_parts(settings: Settings) -> AsyncGenerator[Platform]:
                 database, age_limit, kept_validations=settings.validation.kept_versions
             ),
             verdicts=Verdicts(database),
-            passages=passages,
+            filter_fields=FilterFields(database),
             sources=Sources(database),
             jobs=Jobs(database),
             workers=Workers(database),
             originals=Originals(settings.data_dir / "originals"),
-            index=index,
+            generations=generations,
+            generation_ledger=ledger,
             embedder=embedder,
             retriever=retriever,
             answerer=Answerer(
@@ -195,22 +171,14 @@ async def _open_work(platform: Platform, *, connect: Connect | None = None) -> A
             files=settings.container_files,
             bytes=settings.container_bytes,
         ),
-        keep=platform.originals.store,
+        originals=platform.originals,
     ) as parser:
-        batching = BatchingEmbedder(platform.embedder)
-        cache = EmbeddingCache(platform.database)
         pipeline = IngestPipeline(
             parser=parser,
             validator=validator_over(
                 platform.sources, platform.verdicts, policy_from(platform.settings.validation)
             ),
-            chunker=StructuralChunker(
-                platform.embedder,
-                target_tokens=settings.chunk_tokens,
-                overlap=settings.overlap,
-            ),
-            embedder_of=lambda tenant: CachedEmbedder(batching, cache, tenant),
-            index=platform.index,
+            generations=platform.generations,
             documents=platform.documents,
             originals=platform.originals,
             jobs=platform.jobs,
@@ -229,12 +197,14 @@ async def _open_work(platform: Platform, *, connect: Connect | None = None) -> A
             sources=platform.sources,
             originals=platform.originals,
             workers=platform.workers,
+            generations=platform.generation_ledger,
             connect=connect
             or partial(
                 connector_of,
                 max_bytes=settings.max_bytes,
                 silence_s=settings.source_timeout_s,
                 scratch=platform.settings.fetched_dir,
+                spool=platform.originals.spool,
             ),
             retry=RetryPolicy(),
             lease=timedelta(seconds=settings.lease_s),
@@ -247,7 +217,9 @@ def memory_bound(settings: Settings) -> MemoryBound | None:
     return None if limit is None else MemoryBound(limit)
 
 
-def connector_of(source: Source, *, max_bytes: int, silence_s: float, scratch: Path) -> Connector:
+def connector_of(
+    source: Source, *, max_bytes: int, silence_s: float, scratch: Path, spool: Spool
+) -> Connector:
     """The connector of a registered source; its own size limit wins over the platform's.
 
     Raises `SourceGone` for a removed one: a job that was queued before must not bring it back.
@@ -259,5 +231,6 @@ def connector_of(source: Source, *, max_bytes: int, silence_s: float, scratch: P
         {"max_bytes": max_bytes, **without_sync_settings(without_policy(source.settings))},
         source=source.id,
         scratch=scratch,
+        spool=spool,
     )
     return PatientConnector(inner=connector, seconds=silence_s)

@@ -6,6 +6,7 @@ from hashlib import sha256
 from types import MappingProxyType
 
 from connectors.protocols import Listed, Resource, Seen
+from rag.bodies import Body
 from rag.errors import SourceGone
 from rag.evaluation.beir import BeirDataset, BeirDocument
 from rag.types import SourceId
@@ -39,7 +40,7 @@ class BeirConnector:
         return Resource(
             uri=uri,
             title=document.title,
-            body=document.text.encode(),
+            body=Body.of(document.text.encode()),
             media_type="text/plain",
             access=document.access,
             seen=_seen(document),

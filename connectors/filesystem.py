@@ -4,9 +4,11 @@ import asyncio
 import errno
 import os
 import stat
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Generator
+from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 
 from connectors.access_files import (
@@ -20,6 +22,7 @@ from connectors.access_rules import Governed, Malformed, Rule, rule_of
 from connectors.file_names import is_hidden, media_type_of, readable_title
 from connectors.protocols import Listed, Problem, Resource, Seen
 from rag.access import NOBODY, AccessList
+from rag.bodies import Body, Spool, temporary_spool
 from rag.errors import LimitExceeded, SourceGone, SourceUnavailable
 from rag.types import Metadata, SourceId, no_metadata
 
@@ -42,6 +45,7 @@ class FilesystemConnector:
     default_access: AccessList = NOBODY
     default_metadata: Metadata = field(default_factory=no_metadata)
     max_bytes: int = DEFAULT_MAX_BYTES
+    spool: Spool = field(default_factory=temporary_spool)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", Path(os.path.realpath(self.root)))
@@ -134,7 +138,10 @@ class FilesystemConnector:
         parts = (folder / ACCESS_FILE).relative_to(self.root).parts
 
         def read() -> AccessFile:
-            content, _ = self._read_bytes(parts, MAX_ACCESS_FILE_BYTES)
+            with self._opened(parts, MAX_ACCESS_FILE_BYTES) as (file, _):
+                content = file.read(MAX_ACCESS_FILE_BYTES + 1)
+            if len(content) > MAX_ACCESS_FILE_BYTES:  # it grew while it was read
+                raise LimitExceeded(f"more than {MAX_ACCESS_FILE_BYTES} bytes")
             return read_access_file(content, folder=folder, root=self.root)
 
         try:
@@ -166,7 +173,7 @@ class FilesystemConnector:
         if not self.root.is_dir():
             raise SourceUnavailable("the folder is not there")
         try:
-            body, status = self._read_bytes(path.relative_to(self.root).parts, self.max_bytes)
+            body, status = self._body_of(path.relative_to(self.root).parts)
         except FileNotFoundError as error:
             raise SourceGone("the file is gone") from error
         except PermissionError as error:
@@ -200,8 +207,15 @@ class FilesystemConnector:
             raise SourceGone("no document of this folder has that address")
         return path
 
-    def _read_bytes(self, parts: tuple[str, ...], max_bytes: int) -> tuple[bytes, os.stat_result]:
-        """The bytes and status of the regular file at `parts` below the root.
+    def _body_of(self, parts: tuple[str, ...]) -> tuple[Body, os.stat_result]:
+        with self._opened(parts, self.max_bytes) as (file, status):
+            return self.spool.copied(file, max_bytes=self.max_bytes), status
+
+    @contextmanager
+    def _opened(
+        self, parts: tuple[str, ...], max_bytes: int
+    ) -> Generator[tuple[BinaryIO, os.stat_result]]:
+        """The regular file at `parts` below the root, which may grow while it is read.
 
         Every step is opened relative to the one before it and none may be a symbolic link, so a
         link put in place after the listing leads nowhere.
@@ -226,10 +240,7 @@ class FilesystemConnector:
                 raise SourceGone("it is not a regular file")
             if status.st_size > max_bytes:
                 raise LimitExceeded(f"{status.st_size} bytes are more than {max_bytes}")
-            body = file.read(max_bytes + 1)
-        if len(body) > max_bytes:  # it grew while it was read
-            raise LimitExceeded(f"more than {max_bytes} bytes")
-        return body, status
+            yield file, status
 
 
 def _uri_of(path: str) -> str:

@@ -20,6 +20,7 @@ from connectors.file_names import is_hidden, media_type_of, readable_title
 from connectors.git_commands import Blob, Git
 from connectors.protocols import Cursor, Gone, Listed, Page, Problem, Resource, Seen
 from rag.access import NOBODY, AccessList
+from rag.bodies import Spool, temporary_spool
 from rag.errors import CursorExpired, SourceGone, SourceUnavailable
 from rag.types import Metadata, SourceId, no_metadata
 
@@ -59,6 +60,7 @@ class GitConnector:
     default_access: AccessList = NOBODY
     default_metadata: Metadata = field(default_factory=no_metadata)
     max_bytes: int = DEFAULT_MAX_BYTES
+    spool: Spool = field(default_factory=temporary_spool)
     protocols: str = "https:ssh"
     timeout_s: float = 600
 
@@ -85,7 +87,7 @@ class GitConnector:
         blob = tree.files.get(path)
         if blob is None:
             raise SourceGone("the file is not in the branch")
-        body = (await self.git.contents([blob.oid], max_bytes=self.max_bytes))[blob.oid]
+        body = await self.git.body_of(blob, max_bytes=self.max_bytes, spool=self.spool)
         commits = await self.git.last_commits(commit, path)
         listed = self.listed(tree, path, commits)
         assert listed.access is not None  # noqa: S101 - a tree always says

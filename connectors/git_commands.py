@@ -3,11 +3,14 @@
 import asyncio
 import os
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from asyncio.subprocess import Process
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from rag.bodies import PIECE_BYTES, Body, Spool
 from rag.errors import ConfigurationError, LimitExceeded, SourceUnavailable
 
 NO_PROTOCOL = "none"
@@ -62,6 +65,18 @@ class Git:
         self, *arguments: str, feed: bytes | None = None, accepted: Collection[int] = (0,)
     ) -> tuple[int, bytes]:
         """The exit status, one of `accepted`, and the output."""
+        async with self._started(*arguments, feeds=feed is not None) as process:
+            output, complaint = await process.communicate(feed)
+            status = await process.wait()
+        if status not in accepted:
+            raise SourceUnavailable(f"git {arguments[0]}: {_last_line(complaint)}")
+        return status, output
+
+    @asynccontextmanager
+    async def _started(
+        self, *arguments: str, feeds: bool, keeps_complaint: bool = True
+    ) -> AsyncGenerator[Process]:
+        """A running git, which has so long as a command may take and is killed in the end."""
         if shutil.which("git") is None:
             raise ConfigurationError("git is not installed")
         options = [f"{name}={value}" for name, value in _SAFE.items()]
@@ -73,23 +88,19 @@ class Git:
             *configured,
             *arguments,
             env=self._environment(),
-            stdin=asyncio.subprocess.DEVNULL if feed is None else asyncio.subprocess.PIPE,
+            stdin=asyncio.subprocess.PIPE if feeds else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE if keeps_complaint else asyncio.subprocess.DEVNULL,
         )
         try:
             async with asyncio.timeout(self.timeout_s):
-                output, complaint = await process.communicate(feed)
+                yield process
         except TimeoutError as error:
             raise SourceUnavailable(f"git took longer than {self.timeout_s:g} s") from error
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        if process.returncode not in accepted:
-            raise SourceUnavailable(f"git {arguments[0]}: {_last_line(complaint)}")
-        assert process.returncode is not None  # noqa: S101 - it has ended
-        return process.returncode, output
 
     def _environment(self) -> dict[str, str]:
         outside = {name: os.environ[name] for name in _FROM_OUTSIDE if name in os.environ}
@@ -129,8 +140,24 @@ class Git:
             )
         return files
 
+    async def body_of(self, blob: Blob, *, max_bytes: int, spool: Spool) -> Body:
+        """The bytes of one blob, however many. Raises `LimitExceeded` if they are more than
+        `max_bytes`, and `StorageUnavailable` if there is no room for them."""
+        if blob.size > max_bytes:
+            raise LimitExceeded(f"{blob.size} bytes are more than {max_bytes}")
+        arguments = ("cat-file", "blob", blob.oid)
+        with spool.writer(max_bytes=max_bytes) as writer:
+            async with self._started(*arguments, feeds=False, keeps_complaint=False) as process:
+                assert process.stdout is not None  # noqa: S101 - it was asked for
+                while piece := await process.stdout.read(PIECE_BYTES):
+                    await asyncio.to_thread(writer.write, piece)
+                await process.wait()
+            if process.returncode:
+                raise SourceUnavailable("git cat-file: the content cannot be read")
+            return await asyncio.to_thread(writer.finished)
+
     async def contents(self, blobs: Collection[str], *, max_bytes: int) -> dict[str, bytes]:
-        """The bytes of each blob. Raises `LimitExceeded` if one is larger than `max_bytes`."""
+        """The bytes of each small blob. Raises `LimitExceeded` if one is larger than `max_bytes`."""
         if not blobs:
             return {}
         wanted = sorted(blobs)

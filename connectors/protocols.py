@@ -11,6 +11,7 @@ from typing import NewType, Protocol
 
 from connectors.containers import Container
 from rag.access import AccessList
+from rag.bodies import Body
 from rag.types import Metadata, SourceId, no_metadata
 
 Cursor = NewType("Cursor", str)
@@ -88,7 +89,7 @@ class Resource:
 
     uri: str
     title: str
-    body: bytes
+    body: Body
     media_type: str
     access: AccessList
     seen: Seen

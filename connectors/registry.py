@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
@@ -16,6 +17,7 @@ from connectors.filesystem import DEFAULT_MAX_BYTES, FilesystemConnector
 from connectors.git import GitConnector
 from connectors.protocols import Connector
 from rag.access import AccessList, readable_by
+from rag.bodies import Spool, temporary_spool
 from rag.errors import ConfigurationError
 from rag.types import Metadata, SourceId
 
@@ -23,24 +25,30 @@ Settings = Mapping[str, object]
 
 
 def build_connector(
-    kind: str, settings: Settings, *, source: SourceId, scratch: Path | None = None
+    kind: str,
+    settings: Settings,
+    *,
+    source: SourceId,
+    scratch: Path | None = None,
+    spool: Spool | None = None,
 ) -> Connector:
     """The connector of `kind`, or `ConfigurationError` saying which setting is wrong and how.
 
-    `scratch` is a folder of this machine where connectors keep what they would else fetch again.
+    `scratch` is a folder of this machine where connectors keep what they would else fetch again,
+    `spool` the place of large files until they are taken in: by default among temporary files.
     """
     try:
         build, known = _KINDS[kind]
     except KeyError as error:
         raise ConfigurationError(
-            f"unknown connector kind {kind!r} (known: {', '.join(sorted(_KINDS))})"
+            f"unknown connector kind {kind!r} (known: {', '.join(known_kinds())})"
         ) from error
     if unknown := sorted(settings.keys() - known):
         raise ConfigurationError(
             f"{kind}: unknown setting {unknown[0]!r} (known: {', '.join(sorted(known))})"
         )
     try:
-        return build(settings, source, scratch)
+        return build(settings, source, _Places(scratch, spool or temporary_spool()))
     except ValueError as error:
         raise ConfigurationError(f"{kind}: {error}") from error
 
@@ -49,27 +57,33 @@ def known_kinds() -> tuple[str, ...]:
     return tuple(sorted(_KINDS))
 
 
-def _filesystem(settings: Settings, source: SourceId, scratch: Path | None) -> Connector:
-    del scratch  # the folder itself is at hand
+@dataclass(frozen=True, slots=True)
+class _Places:
+    scratch: Path | None
+    spool: Spool
+
+
+def _filesystem(settings: Settings, source: SourceId, places: _Places) -> Connector:
     return FilesystemConnector(
         _root(settings),
         source=source,
         default_access=_access(settings),
         default_metadata=_metadata(settings.get("metadata", {})),
         max_bytes=_max_bytes(settings),
+        spool=places.spool,
     )
 
 
-def _git(settings: Settings, source: SourceId, scratch: Path | None) -> Connector:
+def _git(settings: Settings, source: SourceId, places: _Places) -> Connector:
     if ("root" in settings) == ("url" in settings):
         raise ValueError("either root, a path of this machine, or url must be given")
     url = _url(settings["url"]) if "url" in settings else None
     if url is None:
         repository = Path(os.path.realpath(_root(settings)))
-    elif scratch is None:
+    elif places.scratch is None:
         raise ValueError("there is no folder here to keep a copy of the repository in")
     else:
-        repository = scratch / "git" / sha256(source.encode()).hexdigest()[:32]
+        repository = places.scratch / "git" / sha256(source.encode()).hexdigest()[:32]
     return GitConnector(
         source=source,
         repository=repository,
@@ -79,6 +93,7 @@ def _git(settings: Settings, source: SourceId, scratch: Path | None) -> Connecto
         default_access=_access(settings),
         default_metadata=_metadata(settings.get("metadata", {})),
         max_bytes=_max_bytes(settings),
+        spool=places.spool,
     )
 
 
@@ -159,7 +174,7 @@ def _metadata(value: object) -> Metadata:
 
 
 _BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}")
-_Build = Callable[[Settings, SourceId, Path | None], Connector]
+_Build = Callable[[Settings, SourceId, _Places], Connector]
 _GOVERNED = frozenset({"readers", "deny", "metadata", "max_bytes"})
 
 _KINDS: Mapping[str, tuple[_Build, frozenset[str]]] = MappingProxyType(

@@ -7,12 +7,13 @@ from connectors.protocols import AccessChanged, Change, Deleted, Listed, Seen, U
 from ingestion.comparing import ChangeKind, Move
 from rag.access import TenantId
 from rag.storage.documents.records import StoredDocument
+from rag.storage.generations.records import Lacking
 from rag.storage.jobs.records import JobKind, NewJob
 from rag.storage.records import access_of_json, json_of_access
-from rag.storage.sources.snapshots import KnownDocument
+from rag.storage.sources.records import KnownDocument
 from rag.types import SourceId
 
-SHUTTING_OUT, AWAITED, TAKING_IN, INDEXING_ANEW = 10, 30, 50, 80
+SHUTTING_OUT, AWAITED, TAKING_IN, INDEXING_ANEW, RENDERING = 10, 30, 50, 80, 90
 """Priorities: whom a change shuts out must not wait behind what is new, nor a person behind a
 nightly sync."""
 
@@ -113,6 +114,17 @@ def job_of_mending(uri: str, *, tenant: TenantId, source: SourceId) -> NewJob:
     )
 
 
+def job_of_rendering(lacking: Lacking) -> NewJob:
+    """For a document that a generation of the index lacks."""
+    return NewJob(
+        tenant=lacking.tenant,
+        source=lacking.source,
+        kind=JobKind.RENDER,
+        uri=lacking.uri,
+        priority=RENDERING,
+    )
+
+
 def change_of(kind: JobKind, uri: str, payload: Mapping[str, Any]) -> Change:
     """The change that a job was made of."""
     match kind:
@@ -127,7 +139,7 @@ def change_of(kind: JobKind, uri: str, payload: Mapping[str, Any]) -> Change:
             )
         case JobKind.DELETE:
             return Deleted(uri)
-        case JobKind.SYNC | JobKind.REINDEX:
+        case JobKind.SYNC | JobKind.REINDEX | JobKind.RENDER:
             raise ValueError(f"{kind} is no change of one resource")
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from connectors.protocols import Listed
 from rag.access import AccessList
-from rag.storage.sources.snapshots import KnownDocument
+from rag.storage.sources.records import KnownDocument
 
 
 class ChangeKind(StrEnum):

@@ -1,19 +1,14 @@
 """What an ingested document is called, and whose word counts in what is said of it."""
 
-import asyncio
 from dataclasses import replace
-from hashlib import sha256
 
 from connectors.protocols import Resource
-from ingestion.protocols import Chunker, ParsedDocument, Parser
+from ingestion.protocols import ParsedDocument, Parser
 from ingestion.validation.findings import findings_of
 from rag.access import TenantId
 from rag.storage.documents.records import HeldIn
 from rag.storage.records import document_id_of, fingerprint_of, storable
 from rag.types import Document, DocumentId, DocumentRef, Metadata, SourceId, VersionId
-
-HASHED_AT_ONCE = 64 * 1024
-"""Bytes whose hash takes less time than to hand them to a thread."""
 
 
 def ref_of(tenant: TenantId, source: SourceId, uri: str, title: str = "") -> DocumentRef:
@@ -29,21 +24,11 @@ def legible(resource: Resource) -> Resource:
     return replace(resource, title=storable(resource.title), metadata=metadata)
 
 
-async def version_of(
-    resource: Resource, parser: Parser, chunker: Chunker, shaping: str = ""
-) -> VersionId:
-    """Equal exactly when the same chunks come out of it. `shaping` says what validation does to the
-    text before it is chunked."""
-    small = len(resource.body) <= HASHED_AT_ONCE
-    body = _sha256(resource.body) if small else await asyncio.to_thread(_sha256, resource.body)
-    read_by = parser.name_for(resource)
-    return VersionId(
-        fingerprint_of(body, resource.media_type, resource.title, read_by, chunker.name, shaping)
-    )
-
-
-def _sha256(body: bytes) -> str:
-    return sha256(body).hexdigest()
+def version_of(resource: Resource, parser: Parser, shaping: str = "") -> VersionId:
+    """Equal exactly when the same text comes out of it. `shaping` says what validation does to the
+    text before it is cut."""
+    body, read_by = resource.body.sha256, parser.name_for(resource)
+    return VersionId(fingerprint_of(body, resource.media_type, resource.title, read_by, shaping))
 
 
 def document_of(

@@ -31,6 +31,7 @@ from rag.access import TenantId
 from rag.errors import Error, StorageUnavailable
 from rag.storage.documents.ledger import Documents
 from rag.storage.documents.records import DocumentState
+from rag.storage.generations.ledger import Generations
 from rag.storage.jobs.leases import Failure, Leases
 from rag.storage.jobs.ledger import Jobs
 from rag.storage.jobs.records import Job, JobKind, JobState, NewJob
@@ -61,6 +62,7 @@ class Work:
     sources: Sources
     originals: Originals
     workers: Workers
+    generations: Generations
     connect: Connect
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     lease: timedelta = timedelta(seconds=60)
@@ -151,6 +153,9 @@ async def _perform(job: Job, work: Work) -> str | Failure:
             return await _reindex_source(job, work)
         case JobKind.REINDEX:
             return _told(await _reindex_document(job, work))
+        case JobKind.RENDER:
+            document = ref_of(job.tenant, job.source, _uri_of(job)).id
+            return _told(await work.pipeline.render(job.tenant, document))
         case _:
             assert_never(job.kind)
 

@@ -10,6 +10,7 @@ from connectors.containers import Container, Room
 from connectors.protocols import Listed, Resource, Seen
 from ingestion.ledger import OriginalStore
 from rag.access import AccessList, TenantId
+from rag.bodies import Body
 from rag.errors import NotFound, PermanentError, SourceGone
 from rag.storage.documents.records import StoredDocument
 from rag.storage.jobs.records import JobKind, NewJob
@@ -53,7 +54,7 @@ class KeptConnector:
         if uri != self.kept.uri:
             raise PermanentError("this is another resource")
         try:
-            body = await self.originals.read(self.kept.body)
+            body = await self.originals.body_of(self.kept.body)
         except NotFound as error:
             raise PermanentError("the original is not kept any more") from error
         return Resource(
@@ -101,7 +102,7 @@ async def push_job(
     uri: str,
     title: str,
     media_type: str,
-    body: bytes,
+    body: Body,
     access: AccessList,
     metadata: Metadata | None = None,
 ) -> NewJob:

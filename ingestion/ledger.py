@@ -3,17 +3,24 @@
 `rag.storage` has both; the flow itself knows of no database.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
 
 from rag.access import AccessList, TenantId
-from rag.storage.documents.records import HeldIn, NewChunk, NewVersion, SeenAs, StoredDocument
+from rag.bodies import Body
+from rag.storage.documents.records import HeldIn, NewVersion, SeenAs, StoredDocument
+from rag.storage.generations.records import (
+    GenerationId,
+    NewChunk,
+    NewRendition,
+    Rendition,
+)
 from rag.storage.jobs.records import NewJob
 from rag.storage.records import Digest
 from rag.storage.verdicts.records import Validation
-from rag.types import Chunk, ChunkId, DocumentId, DocumentRef, Metadata
+from rag.types import ChunkId, DocumentId, DocumentRef, Metadata
 
 
 class DocumentLedger(Protocol):
@@ -26,7 +33,11 @@ class DocumentLedger(Protocol):
 
     async def find(self, tenant: TenantId, document: DocumentId) -> StoredDocument | None: ...
 
-    async def held(self, document: DocumentId) -> set[ChunkId]: ...
+    async def take(self, tenant: TenantId, document: DocumentId) -> StoredDocument | None: ...
+
+    async def renditions(self, document: DocumentId) -> Mapping[GenerationId, Rendition]: ...
+
+    async def held(self, document: DocumentId, generation: GenerationId) -> set[ChunkId]: ...
 
     async def describe(
         self,
@@ -43,17 +54,22 @@ class DocumentLedger(Protocol):
         confirmed_at: datetime | None = None,
     ) -> None: ...
 
-    async def stage(self, chunks: Sequence[NewChunk], *, fence: int) -> None: ...
+    async def stage(
+        self, chunks: Sequence[NewChunk], *, generation: GenerationId, fence: int
+    ) -> None: ...
 
     async def switch(
         self,
         new: NewVersion,
-        chunks: Sequence[Chunk],
+        renditions: Sequence[NewRendition],
         *,
-        fresh: Sequence[NewChunk],
         fence: int,
         settles: bool = False,
-    ) -> set[ChunkId]: ...
+    ) -> Mapping[GenerationId, set[ChunkId]]: ...
+
+    async def add_renditions(
+        self, document: DocumentId, renditions: Sequence[NewRendition], *, fence: int
+    ) -> Mapping[GenerationId, set[ChunkId]]: ...
 
     async def settle(self, document: DocumentId, *, fence: int) -> None: ...
 
@@ -92,9 +108,9 @@ class JobQueue(Protocol):
 
 
 class OriginalStore(Protocol):
-    async def store(self, body: bytes) -> Digest: ...
+    async def store(self, body: Body) -> Digest: ...
 
-    async def read(self, digest: Digest) -> bytes: ...
+    async def body_of(self, digest: Digest) -> Body: ...
 
     async def holds(self, digest: Digest) -> bool: ...
 

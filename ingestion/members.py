@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from connectors.containers import Container, Room
 from connectors.file_names import readable_title
@@ -23,18 +23,10 @@ _TITLE_CHARACTERS = 200
 
 
 def member_uri(container: str, path: str) -> str:
-    """`container!/path`. No two pairs give the same URI, and `container_and_path` has them back:
-    each part of the path is percent-encoded, so that the last mark is the one that was put here."""
+    """`container!/path`. No two pairs give the same URI: each part of the path is percent-encoded,
+    so that the last mark is the one that was put here."""
     parts = (quote(part, safe="", errors="surrogatepass") for part in path.split("/"))
     return f"{container}{MEMBER_MARK}{'/'.join(parts)}"
-
-
-def container_and_path(uri: str) -> tuple[str, str] | None:
-    """The container's URI and the path inside it, or None where `uri` names no member."""
-    container, _, path = uri.rpartition(MEMBER_MARK)
-    if not container:
-        return None
-    return container, "/".join(unquote(part, errors="surrogatepass") for part in path.split("/"))
 
 
 def members_of(ref: DocumentRef, parsed: ParsedDocument) -> dict[DocumentId, Digest]:

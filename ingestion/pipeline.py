@@ -9,12 +9,15 @@ run ends where the first would have. Three rules make it so:
 3. A document is marked unsettled before the index is touched and settled after. Whoever finds it
    unsettled compares the index with the ledger and removes what nobody knows of.
 
+Every generation of the index that is written has its own cut, vectors and chunks of a document
+(`ingestion.rendering`); they change together.
+
 What lies inside a document (a zip's files, a mail's attachments) becomes documents of their own,
 each by a job: the ledger carries the container's access and its deletion down to them at once, and
 a container is settled when their jobs are there.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from connectors.protocols import (
@@ -27,6 +30,7 @@ from connectors.protocols import (
     Seen,
     Upserted,
 )
+from ingestion.changes import job_of_mending
 from ingestion.describing import (
     MEMBERS,
     document_of,
@@ -36,43 +40,23 @@ from ingestion.describing import (
     ref_of,
     version_of,
 )
+from ingestion.generations import LiveGeneration, LiveGenerations
+from ingestion.kept import KeptConnector, kept_of
 from ingestion.ledger import DocumentLedger, JobQueue, OriginalStore
 from ingestion.locks import Locks
 from ingestion.loose_ends import LooseEnds
 from ingestion.members import member_jobs
-from ingestion.outcomes import (
-    AccessUpdated,
-    Failed,
-    Indexed,
-    Outcome,
-    Quarantined,
-    Removed,
-    Unchanged,
-)
-from ingestion.protocols import Chunker, ParsedDocument, Parser
+from ingestion.outcomes import AccessUpdated, Failed, Indexed, Outcome, Removed, Unchanged
+from ingestion.protocols import ParsedDocument, Parser
+from ingestion.rendering import Cut, cut_for, indexed, is_current, render
 from ingestion.validation.inspection import Inspection, Validator
 from ingestion.versions import new_version_of
-from rag.access import NOBODY, TenantId
-from rag.errors import AccessUnknown, PermanentError, SourceGone
+from ingestion.withholding import Withholding
+from rag.access import TenantId
+from rag.errors import PermanentError, SourceGone
 from rag.narrowing import narrowed
-from rag.protocols import Embedder, Index, IndexPoint
-from rag.storage.documents.records import (
-    DocumentState,
-    NewChunk,
-    SeenAs,
-    StoredDocument,
-)
-from rag.storage.verdicts.records import Validation
-from rag.types import (
-    Chunk,
-    ChunkId,
-    Document,
-    DocumentRef,
-    VersionId,
-)
-
-EMBEDDED_AT_ONCE = 256
-"""Chunks of one document that are embedded, indexed and staged together: what memory must hold."""
+from rag.storage.documents.records import DocumentState, StoredDocument
+from rag.types import Document, DocumentId, DocumentRef, VersionId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,17 +69,11 @@ class IngestPipeline:
 
     parser: Parser
     validator: Validator
-    chunker: Chunker
-    embedder_of: Callable[[TenantId], Embedder]
-    index: Index
+    generations: LiveGenerations
     documents: DocumentLedger
     originals: OriginalStore
     jobs: JobQueue
     _locks: Locks = field(default_factory=Locks, init=False, repr=False)
-
-    @property
-    def _loose_ends(self) -> LooseEnds:
-        return LooseEnds(self.index, self.documents, self.originals, self.jobs)
 
     async def ingest(
         self, change: Change, connector: Connector, *, tenant: TenantId, anew: bool = False
@@ -103,48 +81,54 @@ class IngestPipeline:
         """Make what readers find follow `change`. `anew` indexes even what is unchanged."""
         ref = ref_of(tenant, connector.source, change.uri)
         async with self._locks.of(ref.id):
+            ends = await self._loose_ends()
             match change:
                 case Upserted(seen=seen):
-                    return await self._upsert(ref, seen, connector, anew=anew)
+                    return await self._upsert(ref, seen, connector, ends, anew=anew)
                 case AccessChanged():
-                    return await self._change_access(ref, change)
+                    return await self._change_access(ref, change, ends)
                 case Deleted(revision=revision):
-                    return await self._delete(ref, revision=revision)
+                    return await self._delete(ref, ends, revision=revision)
                 case Problem(reason=reason):
                     return Failed(reason, "Problem")
+
+    async def _loose_ends(self) -> LooseEnds:
+        """What one ingest ties up, in the generations that are written as it begins."""
+        return LooseEnds(await self.generations.live(), self.documents, self.originals, self.jobs)
 
     # --- new or changed content -----------------------------------------------------------------
 
     async def _upsert(
-        self, ref: DocumentRef, seen: Seen, connector: Connector, *, anew: bool
+        self, ref: DocumentRef, seen: Seen, connector: Connector, ends: LooseEnds, *, anew: bool
     ) -> Outcome:
+        withholding = Withholding(self.documents, ends)
         try:
             resource = legible(await connector.fetch(ref.uri))
         except SourceGone:
-            return await self._delete(ref)
+            return await self._delete(ref, ends)
         except PermanentError as error:
-            return await self._record_unfetched(ref, seen, error)
+            return await withholding.unfetched(ref, seen, error)
 
         ref = replace(ref, title=resource.title)
         policy = await self.validator.policy_of(ref)
         held_in = held_in_of(resource)
         known = await self.documents.begin(ref, access=resource.access, held_in=held_in)
-        version = await version_of(resource, self.parser, self.chunker, policy.shaping)
-        if not anew and self._shows(known, version):
-            return await self._keep_content(known, resource)
+        version = version_of(resource, self.parser, policy.shaping)
+        if not anew and await self._shows(known, version, ends.generations):
+            return await self._keep_content(known, resource, ends)
         inspection = await self.validator.check_file(resource, known=known, policy=policy)
         try:
             known = await self._close_to_the_newly_shut_out(known, resource)
             parsed, inspection = await self._parsed_and_checked(known, inspection)
             if parsed is None or inspection.objections:
-                return await self._quarantine(known, inspection)
+                return await withholding.quarantine(known, inspection)
             document = document_of(ref, resource, parsed, version)
-            chunks = await self.chunker.chunk(document)
+            cuts = await cut_for(ends.generations, document)
         except PermanentError as error:
             found = inspection.failed(error)
-            return await self._record_unreadable(known, resource.seen, error, found)
+            return await withholding.unreadable(known, resource.seen, error, found)
         return await self._replace_content(
-            known, document, chunks, parsed, inspection=inspection, anew=anew
+            known, document, cuts, parsed, ends, inspection=inspection, anew=anew
         )
 
     async def _parsed_and_checked(
@@ -156,17 +140,24 @@ class IngestPipeline:
         parsed = await self.parser.parse(inspection.resource)
         return await self.validator.check_text(parsed, known=known, inspection=inspection)
 
-    def _shows(self, known: StoredDocument, version: VersionId) -> bool:
-        """Whether readers see just this content, embedded as it would be now."""
-        embedder = self.embedder_of(known.ref.tenant).name
-        return (
-            known.state is DocumentState.ACTIVE
-            and known.version == version
-            and known.embedder == embedder
-            and (known.settled or MEMBERS not in known.parsed_metadata)
+    async def _shows(
+        self, known: StoredDocument, version: VersionId, generations: Sequence[LiveGeneration]
+    ) -> bool:
+        """Whether readers see just this content, and every generation has it, made as it would be
+        now."""
+        if known.state is not DocumentState.ACTIVE or known.version != version:
+            return False
+        if not known.settled and MEMBERS in known.parsed_metadata:
+            return False
+        renditions = await self.documents.renditions(known.ref.id)
+        return all(
+            is_current(renditions.get(generation.id), version, generation, known.ref.tenant)
+            for generation in generations
         )
 
-    async def _keep_content(self, known: StoredDocument, resource: Resource) -> Outcome:
+    async def _keep_content(
+        self, known: StoredDocument, resource: Resource, ends: LooseEnds
+    ) -> Outcome:
         """The bytes are those that were read before; who may read them need not be."""
         metadata = merged(known.parsed_metadata, resource.metadata, known.ref.source)
         same = known.access == resource.access and known.metadata == metadata
@@ -183,9 +174,9 @@ class IngestPipeline:
             confirmed_at=resource.confirmed_at,
         )
         if not (same and known.settled):
-            await self._loose_ends.describe_in_index(known, resource.access, metadata)
-            await self._loose_ends.mend_members(known)
-        await self._loose_ends.settle(known)
+            await ends.describe_in_index(known, resource.access, metadata)
+            await ends.mend_members(known)
+        await ends.settle(known)
         return Unchanged() if same else AccessUpdated()
 
     async def _close_to_the_newly_shut_out(
@@ -210,145 +201,133 @@ class IngestPipeline:
         self,
         known: StoredDocument,
         document: Document,
-        chunks: Sequence[Chunk],
+        cuts: Sequence[Cut],
         parsed: ParsedDocument,
+        ends: LooseEnds,
         *,
         inspection: Inspection,
         anew: bool,
     ) -> Indexed:
         resource = inspection.resource
-        embedder = self.embedder_of(document.ref.tenant)
         original = await self.originals.store(resource.body)
         holds = bool(parsed.children) or MEMBERS in known.parsed_metadata
-        # Chunks of another embedder, or that the index may have lost, count as not held.
-        never_touched = known.settled and known.state is DocumentState.NEW
-        usable = not anew and not never_touched and known.embedder in {None, embedder.name}
-        held = await self.documents.held(document.ref.id) if usable else set[ChunkId]()
-        missing = [chunk for chunk in chunks if chunk.id not in held]
-
-        last = await self._embed_and_index(document, missing, embedder, known.fence)
+        is_new = known.settled and known.state is DocumentState.NEW
+        rendered = await render(
+            cuts,
+            document,
+            known=known,
+            content=document.version,
+            parser=parsed.parser,
+            before={} if is_new else await self.documents.renditions(document.ref.id),
+            documents=self.documents,
+            anew=anew,
+        )
         new = new_version_of(
             document,
             parsed,
             inspection,
             original=original,
-            chunker=self.chunker,
-            embedder=embedder,
             is_old=anew and known.error is not None and known.original == original,
             holds=holds,
         )
-        kept = len(chunks) - len(missing)
         # Of what is unsettled, the ledger may have said more than the index heard.
         same = (known.access, known.metadata) == (document.access, document.metadata)
+        kept = any(each.kept for each in rendered)
         described = not kept or (known.settled and same)
         settles = known.settled and described and not holds
         gone = await self.documents.switch(
-            new, chunks, fresh=last, fence=known.fence, settles=settles
+            new, [each.new for each in rendered], fence=known.fence, settles=settles
         )
 
         if not await self.originals.holds(original):  # its last owner just went
             await self.originals.store(resource.body)
-        if gone:
-            await self.index.delete(document.ref.tenant, gone)
+        await ends.delete_from_index(known, gone)
         if not described:
-            await self._loose_ends.describe_in_index(known, document.access, document.metadata)
+            await ends.describe_in_index(known, document.access, document.metadata)
         if holds:
             await self.jobs.enqueue(member_jobs(document, parsed, anew=anew))
-            await self._loose_ends.mend_members(known, ever=True)
-        if gone or not settles:
-            await self._loose_ends.settle(known)
+            await ends.mend_members(known, ever=True)
+        if any(gone.values()) or not settles:
+            await ends.settle(known)
         if known.original not in {None, original}:
-            await self._loose_ends.forget_original(known)
-        return Indexed(len(chunks), embedded=len(missing), kept=kept, removed=len(gone))
+            await ends.forget_original(known)
+        return indexed(rendered[0], gone)
 
-    async def _embed_and_index(
-        self,
-        document: Document,
-        missing: Sequence[Chunk],
-        embedder: Embedder,
-        fence: int,
-    ) -> Sequence[NewChunk]:
-        """Put `missing` into the index, and all but the returned last of them into the ledger:
-        a long document that is interrupted goes on where it was."""
-        fresh: list[NewChunk] = []
-        for start in range(0, len(missing), EMBEDDED_AT_ONCE):
-            await self.documents.stage(fresh, fence=fence)
-            some = missing[start : start + EMBEDDED_AT_ONCE]
-            embeddings = await embedder.embed_documents([chunk.embedded_text for chunk in some])
-            points = [
-                IndexPoint(chunk, document.access, document.metadata, embedding.vector)
-                for chunk, embedding in zip(some, embeddings, strict=True)
+    # --- a generation that lacks a document -----------------------------------------------------
+
+    async def render(self, tenant: TenantId, document: DocumentId) -> Outcome:
+        """Give every generation that lacks the document a rendition of the version that is shown,
+        from the original that is kept. Nothing changes in the other generations.
+
+        Raises `PermanentError` also where the original cannot be read as it was.
+        """
+        async with self._locks.of(document):
+            ends = await self._loose_ends()
+            known = await self.documents.take(tenant, document)
+            if known is None or known.version is None:
+                return Unchanged()
+            before = await self.documents.renditions(document)
+            lacking = [
+                generation
+                for generation in ends.generations
+                if generation.id not in before or before[generation.id].content != known.version
             ]
-            await self.index.upsert(points)
-            fresh = [
-                NewChunk(chunk=chunk, tokens=embedding.tokens)
-                for chunk, embedding in zip(some, embeddings, strict=True)
-            ]
-        return fresh
+            if not lacking:
+                await self._leave_as_it_was(known)
+                return Unchanged()
+            try:
+                parsed, shown = await self._shown_again(known)
+                cuts = await cut_for(lacking, shown)
+            except PermanentError:
+                await self._leave_as_it_was(known)
+                raise
+            rendered = await render(
+                cuts,
+                shown,
+                known=known,
+                content=known.version,
+                parser=parsed.parser,
+                before=before,
+                documents=self.documents,
+            )
+            gone = await self.documents.add_renditions(
+                document, [each.new for each in rendered], fence=known.fence
+            )
+            await ends.delete_from_index(known, gone)
+            await self._leave_as_it_was(known)
+            return indexed(rendered[0], gone)
 
-    # --- content that cannot be had -------------------------------------------------------------
-
-    async def _record_unfetched(
-        self, ref: DocumentRef, seen: Seen, error: PermanentError
-    ) -> Outcome:
-        """Without the resource nobody says who may read it, unless the listing says that this is
-        as it was: what is not known is private."""
-        known = await self.documents.begin(ref, access=NOBODY)
-        readers_unknown = (
-            isinstance(error, AccessUnknown) or seen.access != known.access_fingerprint
-        )
-        if known.state is DocumentState.ACTIVE and readers_unknown:
-            await self.documents.describe(ref.tenant, ref.id, fence=known.fence, access=NOBODY)
-            known = replace(known, access=NOBODY)
-        return await self._record_unreadable(known, seen, error)
-
-    async def _quarantine(self, known: StoredDocument, inspection: Inspection) -> Outcome:
-        """Nobody reads this version before an administrator lets it out. The last good one stays
-        shown, unless it may hold what this one is kept back for."""
-        validation, seen = inspection.validation, inspection.resource.seen
-        hides = inspection.hides_the_last_version
-        detail = "; ".join(
-            f"{verdict.reason}: {verdict.detail}" for verdict in inspection.objections
-        )
-        await self.documents.quarantine(
-            known,
-            seen=SeenAs(seen.revision, seen.access),
-            validation=validation,
-            detail=detail,
-            hides=hides,
-        )
-        if hides and known.state is DocumentState.ACTIVE:
-            await self.index.delete_document(known.ref.tenant, known.ref.id)
-            await self._loose_ends.mend_members(known)
-            await self._loose_ends.forget_original(known)
+    async def _leave_as_it_was(self, known: StoredDocument) -> None:
+        """What an earlier ingest left to do is not done by this: another job does it."""
+        if known.settled:
+            await self.documents.settle(known.ref.id, fence=known.fence)
         else:
-            await self._loose_ends.describe_in_index(known, known.access, known.metadata)
-        await self._loose_ends.settle(known)
-        return Quarantined(validation.reason, detail)
+            ref = known.ref
+            mending = job_of_mending(ref.uri, tenant=ref.tenant, source=ref.source)
+            await self.jobs.enqueue([mending])
 
-    async def _record_unreadable(
-        self,
-        known: StoredDocument,
-        seen: Seen,
-        error: PermanentError,
-        validation: Validation | None = None,
-    ) -> Outcome:
-        await self.documents.fail(
-            known.ref.id,
-            fence=known.fence,
-            seen=SeenAs(seen.revision, seen.access),
-            error=error,
-            tenant=known.ref.tenant,
-            validation=validation,
+    async def _shown_again(self, known: StoredDocument) -> tuple[ParsedDocument, Document]:
+        """What readers see of it, as the parser reads it now."""
+        kept = KeptConnector(known.ref.source, kept_of(known), self.originals)
+        resource = legible(await kept.fetch(known.ref.uri))
+        policy = await self.validator.policy_of(known.ref)
+        inspection = await self.validator.check_file(resource, known=known, policy=policy)
+        parsed, inspection = await self._parsed_and_checked(known, inspection)
+        if parsed is None or inspection.objections:
+            raise PermanentError("validation objects to it now: index it anew, or release it")
+        return parsed, Document(
+            ref=known.ref,
+            version=version_of(resource, self.parser, policy.shaping),
+            sections=parsed.sections,
+            access=known.access,
+            metadata=known.metadata,
         )
-        await self._loose_ends.describe_in_index(known, known.access, known.metadata)
-        await self._loose_ends.mend_members(known)
-        await self._loose_ends.settle(known)
-        return Failed(str(error), type(error).__name__)
 
     # --- changes that need no content -----------------------------------------------------------
 
-    async def _change_access(self, ref: DocumentRef, change: AccessChanged) -> Outcome:
+    async def _change_access(
+        self, ref: DocumentRef, change: AccessChanged, ends: LooseEnds
+    ) -> Outcome:
         found = await self.documents.find(ref.tenant, ref.id)
         if found is None or found.state is DocumentState.DELETED:
             # It went after it was listed; if it comes back, it is listed as new.
@@ -367,16 +346,18 @@ class IngestPipeline:
             metadata=metadata,
             access_fingerprint=change.seen.access,
         )
-        await self._loose_ends.describe_in_index(known, access, metadata)
-        await self._loose_ends.mend_members(known)
-        await self._loose_ends.settle(known)
+        await ends.describe_in_index(known, access, metadata)
+        await ends.mend_members(known)
+        await ends.settle(known)
         return AccessUpdated()
 
-    async def _delete(self, ref: DocumentRef, *, revision: str | None = None) -> Outcome:
+    async def _delete(
+        self, ref: DocumentRef, ends: LooseEnds, *, revision: str | None = None
+    ) -> Outcome:
         known = await self.documents.tombstone(ref.tenant, ref.id, revision=revision)
         if known is not None:
-            await self.index.delete_document(ref.tenant, ref.id)
-            await self._loose_ends.mend_members(known, ever=True)
-            await self._loose_ends.forget_original(known)
+            await ends.take_out_of_index(known)
+            await ends.mend_members(known, ever=True)
+            await ends.forget_original(known)
             await self.documents.settle(ref.id, fence=known.fence)
         return Removed()

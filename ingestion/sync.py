@@ -13,7 +13,7 @@ its last full listing is young enough, that is followed page by page; else every
 """
 
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from connectors.protocols import Connector, Cursor, Gone, Listed, Problem
 from ingestion.changes import (
@@ -25,6 +25,7 @@ from ingestion.changes import (
 )
 from ingestion.comparing import ChangeKind, difference, paired
 from ingestion.listing import distinct, in_batches, never_repeating
+from ingestion.sync_report import SyncReport
 from ingestion.sync_settings import SyncSettings
 from rag.access import AccessList, TenantId
 from rag.errors import CursorExpired, Error
@@ -34,8 +35,8 @@ from rag.storage.jobs.ledger import Jobs
 from rag.storage.jobs.records import NewJob
 from rag.storage.records import document_id_of
 from rag.storage.sources.ledger import MAX_PROBLEMS, Sources
-from rag.storage.sources.records import Tally
-from rag.storage.sources.snapshots import KnownDocument, Snapshots
+from rag.storage.sources.records import KnownDocument, Tally
+from rag.storage.sources.snapshots import Snapshots
 from rag.types import DocumentId
 
 AT_ONCE = 500
@@ -73,25 +74,26 @@ async def synchronise(
     noted on the source.
     """
     run = _Run(connector, tenant, batch, ledger, settings)
+    report = run.report
     await ledger.sources.sync_began(tenant, connector.source, batch=batch)
     try:
         await run.find_changes(everything=confirm_deletions)
-        held_back = await run.settle_what_is_gone(confirmed=confirm_deletions)
-        await run.come_to_the_end(held_back)
+        await run.settle_what_is_gone(confirmed=confirm_deletions)
+        await run.come_to_the_end()
     except Error as error:
         await ledger.sources.sync_ended(
-            tenant, connector.source, error=str(error), problems=run.problems, tally=run.tally
+            tenant, connector.source, error=str(error), problems=report.problems, tally=report.tally
         )
         raise
     await ledger.sources.sync_ended(
         tenant,
         connector.source,
-        error=_summary_of(run.tally.problems, held_back),
-        problems=run.problems,
-        tally=run.tally,
-        complete=run.listed_everything and not run.hidden,
+        error=report.summary(),
+        problems=report.problems,
+        tally=report.tally,
+        complete=run.listed_everything and not report.hidden,
     )
-    return run.tally
+    return report.tally
 
 
 @dataclass(slots=True)
@@ -103,10 +105,7 @@ class _Run:
     batch: str
     ledger: SyncLedger
     settings: SyncSettings
-    tally: Tally = field(default_factory=Tally)
-    problems: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-    hidden: list[str] = field(default_factory=list[str])
-    """URIs at or below which nothing could be listed."""
+    report: SyncReport = field(default_factory=SyncReport)
     may_have_moved: list[Listed] = field(default_factory=list[Listed])
     """New here, and known under another URI: what they are shows once it is known what is gone."""
     cursor: Cursor | None = None
@@ -139,11 +138,11 @@ class _Run:
         delta = self.connector.delta
         if delta is None:
             raise CursorExpired("the source does not tell any more what changed")
-        self.tally = replace(self.tally, mode="changes")
+        self.report.goes_by("changes")
         async for page in never_repeating(delta.since(since), since):
             # Of one resource, the page's last word counts.
             latest = {found.uri: found for found in page.found if not isinstance(found, Problem)}
-            self._note(found for found in page.found if isinstance(found, Problem))
+            self.report.note(found for found in page.found if isinstance(found, Problem))
             there = [found for found in latest.values() if isinstance(found, Listed)]
             await self._take(there)
             self.cursor = page.cursor
@@ -159,14 +158,14 @@ class _Run:
     async def _list_everything(self) -> None:
         """Compare everything there is; then mark what is known and was not listed."""
         delta = self.connector.delta
-        self.tally = replace(self.tally, mode="listing")
+        self.report.goes_by("listing")
         self.may_have_moved.clear()
         # Before the listing: what changes while it lasts is met once more.
         self.cursor = None if delta is None else await delta.now()
         listed: set[DocumentId] = set()
         async for found in in_batches(self._listing(), AT_ONCE):
             there = [each for each in found if isinstance(each, Listed)]
-            self._note(each for each in found if isinstance(each, Problem))
+            self.report.note(each for each in found if isinstance(each, Problem))
             listed.update(await self._take(there))
         missing = await self._not_among(listed)
         if missing:
@@ -187,17 +186,17 @@ class _Run:
         async for found in self._listing():
             if isinstance(found, Listed):
                 missing.discard(self._id(found.uri))
-            elif found.hides and found.uri not in self.hidden:
-                self.hidden.append(found.uri)
+            elif found.hides:
+                self.report.hide(found.uri)
         return missing
 
     async def _outside_of_hidden(self, missing: set[DocumentId]) -> set[DocumentId]:
-        if not self.hidden:
+        if not self.report.hidden:
             return missing
         known = await self.ledger.snapshots.known(
             self.tenant, self.connector.source, sorted(missing), unread=True
         )
-        covered = {each.id for each in known.values() if self._is_hidden(each.uri)}
+        covered = {each.id for each in known.values() if self.report.is_hidden(each.uri)}
         return missing - covered
 
     async def _take(self, there: Sequence[Listed]) -> list[DocumentId]:
@@ -242,7 +241,7 @@ class _Run:
             for listed, before, kind in compared
             if kind is not None and listed.uri not in moving
         )
-        self.tally = replace(self.tally, seen=self.tally.seen + len(there))
+        self.report.compared(len(there))
         return ids
 
     async def _shut_out(
@@ -287,8 +286,8 @@ class _Run:
 
     # --- 2. what is gone ------------------------------------------------------------------------
 
-    async def settle_what_is_gone(self, *, confirmed: bool) -> int:
-        """Tell moves from deletions, and delete; the number of deletions that are held back."""
+    async def settle_what_is_gone(self, *, confirmed: bool) -> None:
+        """Tell moves from deletions; then delete, or hold the deletions back."""
         source = self.connector.source
         gone = await self.ledger.snapshots.missing(self.tenant, source)
         found = paired(self.may_have_moved, gone)
@@ -302,8 +301,9 @@ class _Run:
         new = ChangeKind.NEW
         await self._enqueue((self._job_of(listed, new, None), new) for listed in found.new)
         if not confirmed and await self._is_too_much(len(found.gone)):
-            self._note(Problem(known.uri, HELD_BACK) for known in found.gone[:MAX_PROBLEMS])
-            return len(found.gone)
+            self.report.note(Problem(known.uri, HELD_BACK) for known in found.gone[:MAX_PROBLEMS])
+            self.report.held_back = len(found.gone)
+            return
         await self._enqueue(
             (
                 job_of_gone(known, tenant=self.tenant, source=source, batch=self.batch),
@@ -311,7 +311,6 @@ class _Run:
             )
             for known in found.gone
         )
-        return 0
 
     async def _is_too_much(self, deletions: int) -> bool:
         if deletions <= DELETED_UNASKED:
@@ -321,7 +320,7 @@ class _Run:
 
     # --- 3. the end -----------------------------------------------------------------------------
 
-    async def come_to_the_end(self, held_back: int) -> None:
+    async def come_to_the_end(self) -> None:
         """All that was found is kept: the next sync may go on from here."""
         tenant, source = self.tenant, self.connector.source
         unsettled = await self.ledger.documents.unsettled(tenant, source)
@@ -330,7 +329,7 @@ class _Run:
         await self.ledger.snapshots.ended(
             tenant,
             source,
-            held_back=held_back,
+            held_back=self.report.held_back,
             cursor=self.cursor,
             listed_everything=self.listed_everything,
             rechecked_to=self.rechecked_to,
@@ -341,9 +340,6 @@ class _Run:
 
     def _id(self, uri: str) -> DocumentId:
         return document_id_of(self.tenant, self.connector.source, uri)
-
-    def _is_hidden(self, uri: str) -> bool:
-        return any(f"{uri}/".startswith(f"{folder}/") for folder in self.hidden)
 
     def _job_of(self, listed: Listed, kind: ChangeKind, known: KnownDocument | None) -> NewJob:
         return job_of_listed(
@@ -359,23 +355,4 @@ class _Run:
         found = list(jobs)
         for at in range(0, len(found), AT_ONCE):
             await self.ledger.jobs.enqueue([job for job, _ in found[at : at + AT_ONCE]])
-        self.tally = self.tally.with_more(kind.value for _, kind in found)
-
-    def _note(self, problems: Iterable[Problem]) -> None:
-        for problem in problems:
-            self.tally = replace(self.tally, problems=self.tally.problems + 1)
-            if problem.hides:
-                self.hidden.append(problem.uri)
-            if len(self.problems) < MAX_PROBLEMS:
-                self.problems.append((problem.uri, problem.reason))
-
-
-def _summary_of(problems: int, held_back: int) -> str | None:
-    if held_back:
-        return (
-            f"{held_back} documents are not listed any more: too many to delete unasked. "
-            "Confirm it if they are really gone"
-        )
-    if not problems:
-        return None
-    return "1 problem at the source" if problems == 1 else f"{problems} problems at the source"
+        self.report.changed(kind for _, kind in found)

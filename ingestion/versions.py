@@ -2,9 +2,8 @@
 
 from ingestion.describing import parsed_metadata_of, room_of, superseded_by
 from ingestion.members import members_of
-from ingestion.protocols import Chunker, ParsedDocument
+from ingestion.protocols import ParsedDocument
 from ingestion.validation.inspection import Inspection
-from rag.protocols import Embedder
 from rag.storage.documents.records import NewVersion
 from rag.storage.records import Digest
 from rag.types import Document
@@ -16,8 +15,6 @@ def new_version_of(
     inspection: Inspection,
     *,
     original: Digest,
-    chunker: Chunker,
-    embedder: Embedder,
     is_old: bool,
     holds: bool,
 ) -> NewVersion:
@@ -37,12 +34,9 @@ def new_version_of(
         source_metadata=resource.metadata,
         parsed_metadata=parsed_metadata_of(parsed),
         content_hash=original,
-        parser=parsed.parser,
-        chunker=chunker.name,
-        embedder=embedder.name,
         original=original,
         media_type=resource.media_type,
-        size=len(resource.body),
+        size=resource.body.size,
         supersedes=superseded_by(document),
         warnings=parsed.warnings,
         validation=inspection.validation,

@@ -7,6 +7,7 @@
     - TooManyGroups
   + InvalidRequest       the caller must change the request
     - UnknownFilter
+    - Conflict           or come back when what its text names has been done
   + TransientError       the same call may succeed later: a timeout, a 429, a 5xx
     - RateLimited
     - SourceUnavailable
@@ -54,6 +55,10 @@ class InvalidRequest(Error):
 
 class UnknownFilter(InvalidRequest):
     """A filter names a field that no document has."""
+
+
+class Conflict(InvalidRequest):
+    """What is asked is right, but not as things stand: the text says what to do first."""
 
 
 class TransientError(Error):

@@ -176,11 +176,6 @@ class PassageStore(Protocol):
         the access list the ledger holds now. Scores and ranks are left at zero and None."""
         ...
 
-    async def fields(self, names: Collection[str], *, scope: AccessScope) -> frozenset[str]:
-        """Those of `names` that a filter may name: the fields that every document may have, and
-        those that documents for this scope have had. A field of other documents is unknown."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class Message:

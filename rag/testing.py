@@ -26,7 +26,6 @@ from rag.protocols import (
     Verdict,
 )
 from rag.types import (
-    BUILT_IN_FIELDS,
     AnyOf,
     Between,
     Chunk,
@@ -169,11 +168,6 @@ class MemoryPassages:
             for chunk, (hit, access) in found.items()
             if scope.admits(hit.chunk.document.tenant, access, at=datetime.now(UTC))
         }
-
-    async def fields(self, names: Collection[str], *, scope: AccessScope) -> frozenset[str]:
-        open_to_it = await self.readable(self.entries.keys(), scope=scope)
-        known = {name for hit in open_to_it.values() for name in hit.metadata}
-        return frozenset(names) & known.union(BUILT_IN_FIELDS)
 
     async def token_vectors(
         self, tenant: TenantId, chunks: Collection[ChunkId]

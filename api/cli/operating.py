@@ -1,11 +1,11 @@
 """`rag jobs`, `rag keys` and `rag access`: looking after the platform."""
 
 import asyncio
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
+from api.cli.calling import call
 from api.cli.client import open_api, path_of
 from api.cli.options import AsJson, Tenant, groups_of, settings_for, user_of
 from api.cli.output import show, show_json, show_table
@@ -53,7 +53,7 @@ def list_jobs(
     params |= {"state": state} if state else {}
     params |= {"connector": connector} if connector else {}
     params |= {"error_class": error_class} if error_class else {}
-    result = _call("GET", JOBS, tenant, params=params)
+    result = call("GET", JOBS, tenant, params=params)
     if as_json:
         show_json(result)
         return
@@ -69,7 +69,7 @@ def show_job(
     as_json: AsJson = False,
 ) -> None:
     """One job: why it is where it is, since when, and who is before it."""
-    _show(_call("GET", path_of(JOBS, job), tenant), as_json=as_json)
+    _show(call("GET", path_of(JOBS, job), tenant), as_json=as_json)
 
 
 def list_failures(
@@ -77,7 +77,7 @@ def list_failures(
 ) -> None:
     """What failed for good or gave up and still stands, by kind of error with an example each."""
     params = {"connector": connector} if connector else {}
-    result = _call("GET", f"{JOBS}/failures", tenant, params=params)
+    result = call("GET", f"{JOBS}/failures", tenant, params=params)
     if as_json:
         show_json(result)
         return
@@ -105,7 +105,7 @@ def retry_job(
     if job is None:
         named = {"connector": connector, "error_class": error_class, "state": state}
         body = {name: value for name, value in named.items() if value is not None}
-        retried = _call("POST", f"{JOBS}/retry", tenant, body=body)
+        retried = call("POST", f"{JOBS}/retry", tenant, body=body)
         if as_json:
             show_json(retried)
         else:
@@ -148,7 +148,7 @@ def create_key(
         raise InvalidRequest("a key needs at least one permission")
     if expires_at is not None:
         body["expires_at"] = expires_at
-    result = _call("POST", KEYS, tenant, body=body)
+    result = call("POST", KEYS, tenant, body=body)
     if as_json:
         show_json(result)
     else:
@@ -157,7 +157,7 @@ def create_key(
 
 def list_keys(*, tenant: Tenant = None, as_json: AsJson = False) -> None:
     """Every key of the tenant, revoked ones too."""
-    result = _call("GET", KEYS, tenant)
+    result = call("GET", KEYS, tenant)
     if as_json:
         show_json(result)
         return
@@ -172,7 +172,7 @@ def revoke_key(
     as_json: AsJson = False,
 ) -> None:
     """End a key at once."""
-    _call("DELETE", path_of(KEYS, key), tenant)
+    call("DELETE", path_of(KEYS, key), tenant)
     if as_json:
         show_json({"id": key, "revoked": True})
     else:
@@ -189,7 +189,7 @@ def explain(
 ) -> None:
     """Why somebody may or may not read a document."""
     params = {"user": user_of(user), "document": document, "groups": groups_of(groups)}
-    explained = _call("GET", "/v1/admin/access/explain", tenant, params=params)
+    explained = call("GET", "/v1/admin/access/explain", tenant, params=params)
     if as_json:
         show_json(explained)
         return
@@ -207,21 +207,6 @@ def explain(
     for ended in explained["ended_memberships"]:
         show(f"  {ended['member']} was in {ended['group']} until {ended['until']}")
     show(f"  its source confirmed that at {explained['acl_as_of']}")
-
-
-def _call(
-    method: str,
-    path: str,
-    tenant: str | None,
-    *,
-    body: dict[str, Any] | None = None,
-    params: Mapping[str, str | int | list[str]] | None = None,
-) -> Any:
-    async def run() -> Any:
-        async with open_api(settings_for(tenant)) as api:
-            return await api.call(method, path, body=body, params=params)
-
-    return asyncio.run(run())
 
 
 def _duration(seconds: float) -> str:

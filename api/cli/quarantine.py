@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from api.cli.calling import call
 from api.cli.client import open_api, path_of
 from api.cli.options import AsJson, Tenant, settings_for
 from api.cli.output import show, show_json, show_table
@@ -39,12 +40,7 @@ def list_quarantine(
     params: dict[str, str | int] = {"limit": limit}
     params |= {"reason": reason} if reason else {}
     params |= {"connector": connector} if connector else {}
-
-    async def run() -> Any:
-        async with open_api(settings_for(tenant)) as api:
-            return await api.call("GET", QUARANTINE, params=params)
-
-    result = asyncio.run(run())
+    result = call("GET", QUARANTINE, tenant, params=params)
     if as_json:
         show_json(result)
         return
@@ -55,12 +51,7 @@ def list_quarantine(
 
 def show_verdicts(document: DocumentId, *, tenant: Tenant = None, as_json: AsJson = False) -> None:
     """What was checked of a document's last versions, in quarantine or not, and what was found."""
-
-    async def run() -> Any:
-        async with open_api(settings_for(tenant)) as api:
-            return await api.call("GET", path_of(DOCUMENTS, document, "validations"))
-
-    result = asyncio.run(run())
+    result = call("GET", path_of(DOCUMENTS, document, "validations"), tenant)
     if as_json:
         show_json(result)
         return

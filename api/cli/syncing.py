@@ -167,5 +167,12 @@ def show_held_back(connector: str, held_back: int) -> None:
         )
 
 
+def estimated(result: dict[str, Any]) -> str:
+    """What indexing would take, as the API tells it."""
+    seconds = result["seconds"]
+    time = "nobody knows how long yet" if seconds is None else f"about {seconds:.0f} s"
+    return f"About {result['tokens']} tokens to embed: {time}, at a cost of {result['cost']:.2f}."
+
+
 def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -57,7 +57,9 @@ async def ask(
     client: ClientDep,
 ) -> Response:
     """An answer from what the caller may read, each sentence cited and checked, or a refusal."""
-    filters = await filters_of(request.filters, scope=scope_for(caller), store=platform.passages)
+    filters = await filters_of(
+        request.filters, scope=scope_for(caller), fields=platform.filter_fields
+    )
     if request.stream:
         events = platform.answerer.stream(
             request.question, caller.principal, quality=request.quality, filters=filters

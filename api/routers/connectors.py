@@ -233,6 +233,7 @@ def _built(
             without_sync_settings(without_policy(settings)),
             source=source,
             scratch=platform.settings.fetched_dir,
+            spool=platform.originals.spool,
         )
     except ConfigurationError as error:
         raise InvalidRequest(str(error)) from error

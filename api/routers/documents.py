@@ -1,11 +1,13 @@
 """Documents: what is known of one, its original, and pushing one in from an app."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Self
 from urllib.parse import quote, unquote
 
 from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import FileResponse
 
 from api.auth import Caller
 from api.deps import PlatformDep, requires, scope_for
@@ -18,6 +20,7 @@ from api.shapes import JobAccepted, Schema
 from ingestion.kept import push_job
 from ingestion.validation.findings import is_masked
 from rag.access import Principal
+from rag.bodies import Body
 from rag.errors import NotFound
 from rag.storage.documents.records import DocumentState, ReadableDocument
 from rag.storage.records import fingerprint_of
@@ -94,8 +97,18 @@ async def document_content(
         raise NotFound("there is no such document")
     if is_masked(document.metadata):
         raise NotFound("the original is withheld: parts of the document are masked")
-    body = await platform.originals.read(document.original)
-    return Response(body, headers=_content_headers(document))
+    body = await platform.originals.body_of(document.original)
+    headers = _content_headers(document)
+    return Response(body.read(), headers=headers) if body.path is None else _Sent(body, headers)
+
+
+class _Sent(FileResponse):
+    """A large file, in pieces and in the ranges that are asked for. It is there until it is sent."""
+
+    def __init__(self, body: Body, headers: Mapping[str, str]) -> None:
+        assert body.path is not None  # noqa: S101 - it is large
+        super().__init__(body.path, headers=headers)
+        self._body = body
 
 
 def _content_headers(document: ReadableDocument) -> dict[str, str]:
@@ -128,7 +141,11 @@ async def push(
     An app's documents are its own: nobody else's push or deletion touches them. Without
     `readers` nobody reads the document.
     """
-    document = await pushed_document(request, max_bytes=platform.settings.ingestion.max_bytes)
+    document = await pushed_document(
+        request,
+        max_bytes=platform.settings.ingestion.max_bytes,
+        spool=platform.originals.spool,
+    )
     job = await push_job(
         platform.originals,
         tenant=caller.principal.tenant,

@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
 from api.deps import PUBLIC, MetricsDep, PlatformDep
+from api.platform import Platform
 from rag.access import TenantId
 from rag.errors import Error
 from rag.storage.jobs.depth import queue_depth
@@ -39,7 +40,7 @@ async def readyz(platform: PlatformDep) -> Response:
     """Readiness, part by part; 503 while one of them is not."""
     tenant = TenantId(platform.settings.tenant)
     database, index = await asyncio.gather(
-        _works(platform.jobs.counts()), _works(platform.index.count(tenant))
+        _works(platform.jobs.counts()), _works(_count(platform, tenant))
     )
     parts: dict[str, Literal["ok", "unavailable"]] = {
         "database": "ok" if database else "unavailable",
@@ -48,6 +49,10 @@ async def readyz(platform: PlatformDep) -> Response:
     ready = all(part == "ok" for part in parts.values())
     body = Readiness(status="ready" if ready else "not_ready", parts=parts)
     return JSONResponse(body.model_dump(), 200 if ready else 503)
+
+
+async def _count(platform: Platform, tenant: TenantId) -> int:
+    return await (await platform.generations.serving()).index.count(tenant)
 
 
 async def _works(probe: Awaitable[object]) -> bool:

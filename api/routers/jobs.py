@@ -11,6 +11,7 @@ from api.deps import PlatformDep, requires
 from api.errors import PROBLEMS, problems
 from api.permissions import Permission
 from api.shapes import JobAccepted, Schema
+from rag.access import TenantId
 from rag.storage.jobs.failures import FAILED_STATES, FailureGroup, Failures
 from rag.storage.jobs.records import Job, JobId, JobKind, JobState
 from rag.storage.jobs.situations import Cause, Situation, Situations
@@ -87,9 +88,9 @@ class FailureOut(Schema):
     jobs: int
     first: datetime
     last: datetime
-    example_id: str
+    example_id: str | None
     example_uri: str | None
-    example_connector: str
+    example_connector: str | None
     example_error: str | None
 
     @classmethod
@@ -105,6 +106,16 @@ class FailureOut(Schema):
             example_connector=group.example.source,
             example_error=group.example.error,
         )
+
+
+    @classmethod
+    def for_tenant(cls, tenant: TenantId, group: FailureGroup) -> Self:
+        """Without its example where that is another tenant's."""
+        shown = cls.of(group)
+        if group.example.tenant == tenant:
+            return shown
+        nothing = dict.fromkeys(name for name in cls.model_fields if name.startswith("example_"))
+        return shown.model_copy(update=nothing)
 
 
 class FailuresOut(Schema):

@@ -15,12 +15,14 @@ from api.platform import Platform
 from api.shapes import Schema
 from ingestion.jobs import reindex_job
 from rag.access import TenantId
-from rag.storage.documents.estimates import count_chunks
+from rag.storage.documents.estimates import Amount, amount_of, seconds_of
 from rag.storage.documents.records import StoredDocument
-from rag.storage.jobs.records import NewJob
+from rag.storage.jobs.records import JobKind, NewJob
 from rag.types import Filters, SourceId
 
 PAGE = 500
+KINDS = (JobKind.REINDEX, JobKind.UPSERT)
+"""Jobs whose pace tells how long it takes: those that do the same first."""
 
 router = APIRouter(prefix="/v1/admin", tags=["administration"], responses=PROBLEMS)
 
@@ -49,6 +51,11 @@ class ReindexOut(Schema):
     documents: int
     bytes: int = Field(description="Size of the originals that are parsed again.")
     chunks: int = Field(description="Chunks now: at most about as many are embedded again.")
+    tokens: int = Field(description="About as many at most: a quarter of the chunks' characters.")
+    seconds: float | None = Field(
+        description="How long it would take if nothing else were done; null before any job."
+    )
+    cost: float = Field(description="At `embedder.price_per_million_tokens`.")
     job_ids: list[str] = Field(description="Empty in a dry run.")
 
 
@@ -58,7 +65,7 @@ async def reindex(
     caller: Annotated[Caller, requires(Permission.ADMIN)],
     platform: PlatformDep,
 ) -> ReindexOut:
-    """Parse, chunk and index documents anew. With `dry_run`: how many, and how much."""
+    """Parse, chunk and index documents anew. With `dry_run`: how many, how much, how long."""
     tenant = caller.principal.tenant
     source = None if request.connector is None else SourceId(request.connector)
     if source is not None:
@@ -66,20 +73,25 @@ async def reindex(
     # No content is shown: an administrator may choose by any field of the tenant's documents.
     known = await platform.documents.fields(tenant, request.filters.keys())
     filters = known_filters(request.filters, known)
-    documents = chunks = size = 0
+    amount = Amount()
     job_ids: list[str] = []
     async for page in _pages(platform, tenant, source, filters):
-        documents += len(page)
-        size += sum(document.size or 0 for document in page)
-        chunks += await count_chunks(
-            platform.database, tenant, [document.ref.id for document in page]
-        )
+        ids = [document.ref.id for document in page]
+        amount += await amount_of(platform.database, tenant, ids)
         if filters and not request.dry_run:
             job_ids += await platform.jobs.enqueue([_job_of(document) for document in page])
+    seconds = await seconds_of(platform.database, amount.documents, kinds=KINDS)
     if not filters and not request.dry_run:
         job_ids += await platform.jobs.enqueue(await _whole(platform, tenant, source))
     return ReindexOut(
-        dry_run=request.dry_run, documents=documents, bytes=size, chunks=chunks, job_ids=job_ids
+        dry_run=request.dry_run,
+        documents=amount.documents,
+        bytes=amount.bytes,
+        chunks=amount.chunks,
+        tokens=amount.tokens,
+        seconds=seconds,
+        cost=amount.cost(platform.settings.embedder.price_per_million_tokens),
+        job_ids=job_ids,
     )
 
 

@@ -27,7 +27,7 @@ async def search(
 ) -> SearchResponse:
     """The best passages for a query, by meaning, by words, or by both."""
     scope = scope_for(caller)
-    filters = await filters_of(request.filters, scope=scope, store=platform.passages)
+    filters = await filters_of(request.filters, scope=scope, fields=platform.filter_fields)
     query = Query(
         text=request.query,
         scope=scope,

@@ -1,9 +1,10 @@
 """Zip containers (OOXML, OpenDocument, EPUB): looked through before any library opens them."""
 
-import io
 import re
 import zipfile
 import zlib
+from dataclasses import dataclass
+from typing import BinaryIO
 from xml.etree.ElementTree import Element
 from xml.etree.ElementTree import ParseError as XmlError
 
@@ -26,14 +27,27 @@ _DOCTYPE = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 _JUNK_TITLE = re.compile(r"(?:PowerPoint Presentation|PowerPoint-Präsentation|Microsoft \w+ - .*|Document\d*|Untitled.*|\(?anonymous\)?|\(unspecified\)|Presentation\d*|Slide 1|.*\.(?:docx?|pptx?|xlsx?))", re.IGNORECASE)  # fmt: skip
 
 
-def check_archive(body: bytes, limits: Limits) -> frozenset[str]:
-    """The names in the archive, after every entry was inflated once and counted.
+_SPARSE = 20
+"""A sheet that says less than one of so many of the cells it reaches over was made to hurt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What was seen on the way through an archive."""
+
+    names: frozenset[str]
+    cells: int
+    """About how many cells the sheets of an Excel workbook say, together."""
+
+
+def check_archive(file: BinaryIO, limits: Limits) -> Archive:
+    """The archive, after every entry was inflated once, piece by piece, and counted.
 
     Raises `LimitExceeded` for what would burst, `EncryptedFile`, and `ParseError` for damage or a
     DOCTYPE in the XML of an office document, which only an attack has.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
             if len(entries) > MAX_ENTRIES:
                 raise LimitExceeded(f"{len(entries)} entries are more than {MAX_ENTRIES}")
@@ -41,9 +55,11 @@ def check_archive(body: bytes, limits: Limits) -> frozenset[str]:
                 raise EncryptedFile("the archive is protected by a password")
             names = frozenset(entry.filename for entry in entries)
             is_office = "[Content_Types].xml" in names
-            left = limits.max_unpacked_bytes
+            left, cells = limits.max_unpacked_bytes, 0
             for entry in entries:
-                left -= _check_entry(archive, entry, left, limits, is_office=is_office)
+                size, found = _check_entry(archive, entry, left, limits, is_office=is_office)
+                left -= size
+                cells += found
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -53,13 +69,14 @@ def check_archive(body: bytes, limits: Limits) -> frozenset[str]:
         NotImplementedError,
     ) as error:
         raise ParseError("the archive is damaged or cut short") from error
-    return names
+    return Archive(names, cells)
 
 
 def _check_entry(
     archive: zipfile.ZipFile, entry: zipfile.ZipInfo, left: int, limits: Limits, *, is_office: bool
-) -> int:
-    size, rows, columns, tail = 0, 0, 0, b""
+) -> tuple[int, int]:
+    """Its bytes, and the cells it says where it is a sheet."""
+    size, rows, columns, cells, tail = 0, 0, 0, 0, b""
     is_sheet = entry.filename.startswith("xl/worksheets/")
     is_xml = entry.filename.endswith((".xml", ".rels"))
     with archive.open(entry) as stream:
@@ -76,19 +93,20 @@ def _check_entry(
                 for letters, number in _CELL.findall(window):
                     rows = max(rows, int(number))
                     columns = max(columns, _column(letters))
-                if rows * columns > limits.max_cells:
+                    cells += 1
+                if rows * columns > max(limits.max_cells, _SPARSE * cells):
                     raise LimitExceeded(
                         f"a sheet reaches over {rows} rows and {columns} columns,"
                         f" more than {limits.max_cells} cells"
                     )
             tail = window[-256:]
-    return size
+    return size, cells
 
 
-def core_properties(body: bytes) -> dict[str, MetadataValue]:
+def core_properties(file: BinaryIO) -> dict[str, MetadataValue]:
     """`title`, `author` and `date` (last modified) as an office document states them."""
     try:
-        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        with zipfile.ZipFile(file) as archive:
             root: Element = ElementTree.fromstring(archive.read("docProps/core.xml"))
     except (KeyError, zipfile.BadZipFile, XmlError, DefusedXmlException, ValueError):
         return {}  # optional in every format that has it

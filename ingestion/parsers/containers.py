@@ -1,6 +1,5 @@
 """Files that hold files: zip archives, and how members are named."""
 
-import io
 import stat
 import zipfile
 from collections import Counter
@@ -27,8 +26,8 @@ def parse_archive(file: RawFile, limits: Limits) -> Extracted:
     """
     if file.room.levels < 1:
         raise LimitExceeded("it lies too deep inside other files to be opened")
-    check_archive(file.body, replace(limits, max_unpacked_bytes=file.room.bytes))
-    archive = zipfile.ZipFile(io.BytesIO(file.body))
+    check_archive(file.open(), replace(limits, max_unpacked_bytes=file.room.bytes))
+    archive = zipfile.ZipFile(file.open())
     taken, left_out = _sorted(archive, limits)
     if len(taken) > file.room.files:
         raise LimitExceeded(f"{len(taken)} files are more than {file.room.files}")

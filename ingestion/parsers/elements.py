@@ -1,6 +1,6 @@
 """unstructured, kept offline and quiet, and its elements turned into our sections."""
 
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false, reportMissingTypeStubs=false, reportPrivateUsage=false, reportPrivateImportUsage=false
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 # unstructured, spaCy and lxml are not typed throughout
 
 import os

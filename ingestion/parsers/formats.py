@@ -11,6 +11,7 @@ from ingestion.parsers.containers import parse_archive
 from ingestion.parsers.hidden import visible
 from ingestion.parsers.language import language_of
 from ingestion.parsers.legacy_office import parse_doc, parse_ppt
+from ingestion.parsers.long_sheets import parse_long_workbook
 from ingestion.parsers.long_tables import parse_long_csv, parse_long_records
 from ingestion.parsers.mail import parse_mail
 from ingestion.parsers.model import Extracted, Limits, RawFile, check_size
@@ -43,7 +44,9 @@ class Format:
     """For archives: an entry, or the beginning of one, that only this format has. For OLE files: a
     stream."""
     in_parts: Parse | None = None
-    """What reads a file that is too long for one document, from its `path`."""
+    """What reads a file that is too long for one document."""
+    opens: bool = False
+    """Whether `parse` reads from where the file lies, and not all of it at once."""
 
 
 _OOXML = "application/vnd.openxmlformats-officedocument."
@@ -62,13 +65,13 @@ _RECORDS = Format("JSON lines", "text", parse_records, in_parts=parse_long_recor
 _MAIL = Format("e-mail", "text", parse_mail)
 _DOCX = Format("Word document", "zip", parse_docx, "word/")
 _PPTX = Format("PowerPoint presentation", "zip", parse_pptx, "ppt/")
-_XLSX = Format("Excel workbook", "zip", parse_workbook, "xl/")
+_XLSX = Format("Excel workbook", "zip", parse_workbook, "xl/", parse_long_workbook, opens=True)
 _ODS = Format("OpenDocument spreadsheet", "zip", parse_workbook, "content.xml")
 _XLS = Format("Excel 97 workbook", "ole", parse_workbook)
 _DOC = Format("Word 97 document", "ole", parse_doc, "WordDocument")
 _PPT = Format("PowerPoint 97 presentation", "ole", parse_ppt, "PowerPoint Document")
 _MSG = Format("Outlook message", "ole", parse_outlook, "__properties_version1.0")
-_PDF = Format("PDF", "pdf", parse_pdf)
+_PDF = Format("PDF", "pdf", parse_pdf, opens=True)
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
@@ -96,7 +99,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         ".jpeg": Format("JPEG picture", "jpeg", parse_image),
         ".tif": Format("TIFF picture", "tiff", parse_image),
         ".tiff": Format("TIFF picture", "tiff", parse_image),
-        ".zip": Format("zip archive", "zip", parse_archive),
+        ".zip": Format("zip archive", "zip", parse_archive, opens=True),
     }
 )  # fmt: skip
 """By extension."""
@@ -130,16 +133,14 @@ def extract(file: RawFile, limits: Limits) -> Extracted:
     is one of them (`EmptyText`), never an empty document.
     """
     form = format_of(file)
-    parse = form.parse
-    if file.path is not None:
-        if form.in_parts is not None and file.path.stat().st_size > limits.max_part_bytes:
-            parse = form.in_parts
-        else:
-            file = replace(file, body=file.path.read_bytes(), path=None)
-    if not file.body and file.path is None:
+    if not file.size:
         raise EmptyText("the file is empty")
-    _check_container(file, form, limits)
-    extracted = _seen(parse(file, limits))
+    cells = _check_container(file, form, limits)
+    if form.in_parts is not None and _is_long(file, form, limits, cells):
+        found = form.in_parts(file, limits)
+    else:
+        found = form.parse(file if form.opens else file.in_memory(), limits)
+    extracted = _seen(found)
     check_size(extracted.sections, limits)
     if not any(map(_has_text, extracted.sections)):
         raise EmptyText(f"no text was found in the {form.name}")
@@ -161,11 +162,13 @@ def format_of(file: RawFile) -> Format:
     return FORMATS[extension]
 
 
-def _beginning_of(file: RawFile) -> bytes:
-    if file.path is None:
-        return file.body
-    with file.path.open("rb") as stream:
-        return stream.read(1024)
+def _is_long(file: RawFile, form: Format, limits: Limits, cells: int) -> bool:
+    """A table of text is long in bytes, and only where it lies on disk; a workbook in cells, unless
+    it is short enough to stay in one piece where it cannot be taken apart."""
+    if form.container == "text":
+        return file.path is not None and file.size > limits.max_part_bytes
+    whole = cells <= limits.max_cells and file.room.levels < 1
+    return cells > limits.max_part_cells and not whole
 
 
 def container_of(body: bytes) -> str:
@@ -178,23 +181,28 @@ def container_of(body: bytes) -> str:
     return "text"
 
 
-def _check_container(file: RawFile, form: Format, limits: Limits) -> None:
-    container = container_of(_beginning_of(file))
+def _check_container(file: RawFile, form: Format, limits: Limits) -> int:
+    """How many cells there are in it, as far as an archive says that before it is opened."""
+    with file.open() as stream:
+        container = container_of(stream.read(1024))
     if container == "ole" and form.container == "zip":
-        if _ENCRYPTED_OLE in file.body:
+        if _ENCRYPTED_OLE in file.in_memory().body:
             raise EncryptedFile(f"the {form.name} is protected by a password")
         raise UnsupportedMediaType(
             f"the name says {form.name}, the bytes are an Office 97 (OLE) file"
         )
     if container != form.container and not (form is _XLS and container == "zip"):
         raise UnsupportedMediaType(f"the name says {form.name}, the bytes are {container}")
-    if container == "ole" and form.part.encode("utf-16-le") not in file.body:
+    if container == "ole" and form.part.encode("utf-16-le") not in file.in_memory().body:
         raise UnsupportedMediaType(f"the name says {form.name}, the bytes are another OLE file")
     if container == "zip" and form.parse is not parse_archive:
-        names = check_archive(file.body, limits)
+        with file.open() as stream:
+            archive = check_archive(stream, limits)
         part = _XLSX.part if form is _XLS else form.part
-        if not any(name.startswith(part) for name in names):
+        if not any(name.startswith(part) for name in archive.names):
             raise UnsupportedMediaType(f"the name says {form.name}, the bytes are another archive")
+        return archive.cells
+    return 0
 
 
 def _seen(extracted: Extracted) -> Extracted:

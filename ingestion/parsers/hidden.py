@@ -1,8 +1,5 @@
 """Text that people never see, taken out before it can reach a model, and counted."""
 
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# lxml carries no types
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

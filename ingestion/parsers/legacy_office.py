@@ -1,5 +1,6 @@
 """Word and PowerPoint files of before 2007: turned into today's by LibreOffice, where it is there."""
 
+import io
 import os
 import shutil
 import subprocess
@@ -83,5 +84,5 @@ def _parse_converted(
         if not made.is_file():
             raise ParseError(f"LibreOffice cannot read it as .{old}")
         body = made.read_bytes()
-    check_archive(body, limits)
+    check_archive(io.BytesIO(body), limits)
     return parse(replace(file, body=body), limits)

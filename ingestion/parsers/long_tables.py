@@ -24,7 +24,6 @@ from rag.types import MetadataValue, Section
 
 _SAMPLE_BYTES = 65_536
 _READ_AT_ONCE = 1024 * 1024
-_CELLS_A_PIECE = 400_000
 _LINES_A_CUT = 256
 """One line in so many ends a piece that is at least half full."""
 
@@ -39,10 +38,9 @@ def parse_long_csv(file: RawFile, limits: Limits) -> Extracted:
     rows = _rows_of(path, encoding, delimiter, skipped)
     header = next(rows, list[str]())
     check_columns(len(header), limits)
-    [(head, _)] = _lines_of([header])
-    members = _pieces(_lines_of(rows), head=head, kind="csv", limits=limits)
-    names = ", ".join(filter(None, (" ".join(name.split()) for name in header)))
-    return _in_parts(f"A long table in parts, with these columns: {names}", members,
+    [(head, _)] = lines_of([header])
+    members = pieces_of(lines_of(rows), head=head, kind="csv", limits=limits)
+    return _in_parts(f"A long table in parts, with these columns: {named(header)}", members,
                      encoding, {"document_type": "spreadsheet"})  # fmt: skip
 
 
@@ -56,7 +54,7 @@ def parse_long_records(file: RawFile, limits: Limits) -> Extracted:
                 if line.strip():
                     yield line if line.endswith("\n") else f"{line}\n", line.count(":")
 
-    members = _pieces(lines(), head="", kind="jsonl", limits=limits)
+    members = pieces_of(lines(), head="", kind="jsonl", limits=limits)
     return _in_parts("A long list of records in parts", members, encoding,
                      {"document_type": "data"})  # fmt: skip
 
@@ -65,16 +63,24 @@ def _opened(file: RawFile) -> tuple[Path, str]:
     """Where the file lies, and its encoding. Raises as `decoded` does."""
     if file.path is None:
         raise ValueError("only a file on disk is read in parts")
-    if file.room.levels < 1:
-        raise LimitExceeded(
-            "it is too long, and lies too deep inside other files to be taken apart"
-        )
+    check_room(file)
     with file.path.open("rb") as stream:
         sample = stream.read(_SAMPLE_BYTES)
         encoding = decoded(sample[: sample.rfind(b"\n") + 1] or sample)[1]
         if encoding.startswith("utf-8") and not _is_utf8(chain([sample], _blocks(stream))):
             encoding = "cp1252"  # what is UTF-8 at first and not later was patched together
     return file.path, encoding
+
+
+def check_room(file: RawFile) -> None:
+    if file.room.levels < 1:
+        raise LimitExceeded(
+            "it is too long, and lies too deep inside other files to be taken apart"
+        )
+
+
+def named(header: Iterable[str]) -> str:
+    return ", ".join(filter(None, (" ".join(name.split()) for name in header)))
 
 
 def _blocks(stream: io.BufferedReader) -> Iterator[bytes]:
@@ -111,24 +117,24 @@ class _Returned:
         return line
 
 
-def _lines_of(rows: Iterable[list[str]]) -> Iterator[tuple[str, int]]:
+def lines_of(rows: Iterable[list[str]]) -> Iterator[tuple[str, int]]:
     """Each row as a line of CSV, with how many cells it has."""
     writer = csv.writer(_Returned(), lineterminator="\n")
     for row in rows:
         yield cast("str", writer.writerow(row)), len(row)
 
 
-def _pieces(
-    lines: Iterable[tuple[str, int]], *, head: str, kind: str, limits: Limits
+def pieces_of(
+    lines: Iterable[tuple[str, int]], *, head: str, kind: str, limits: Limits, folder: str = ""
 ) -> Iterator[Member]:
-    """`lines`, each with how many cells it has, as files of about `max_part_bytes`."""
+    """`lines`, each with how many cells it has, as files of about `max_part_bytes` in `folder`."""
     media_type = "text/csv" if kind == "csv" else "application/x-ndjson"
     taken: dict[str, int] = {}
     held: list[str] = []
     size = cells = 0
 
     def piece() -> Member:
-        name = f"part-{zlib.crc32(held[0].encode('utf-8', 'replace')):08x}"
+        name = f"{folder}part-{zlib.crc32(held[0].encode('utf-8', 'replace')):08x}"
         taken[name] = taken.get(name, 0) + 1
         number = f"-{taken[name]}" if taken[name] > 1 else ""
         body = "".join((head, *held)).encode("utf-8", "replace")
@@ -138,8 +144,8 @@ def _pieces(
         held.append(line)
         size += len(line)
         cells += width
-        half_full = 2 * size >= limits.max_part_bytes or 2 * cells >= _CELLS_A_PIECE
-        full = size >= limits.max_part_bytes or cells >= _CELLS_A_PIECE
+        half_full = 2 * size >= limits.max_part_bytes or 2 * cells >= limits.max_part_cells
+        full = size >= limits.max_part_bytes or cells >= limits.max_part_cells
         if full or (half_full and zlib.crc32(line.encode("utf-8", "replace")) % _LINES_A_CUT == 0):
             yield piece()
             held.clear()

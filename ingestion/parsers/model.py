@@ -1,8 +1,10 @@
 """What every parser takes and gives, inside the parsing child and out of it."""
 
+import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from connectors.containers import Room
 from rag.errors import LimitExceeded
@@ -29,6 +31,8 @@ class Limits:
     max_columns: int = 16_384
     max_part_bytes: int = 2 * MEBIBYTE
     """A table or a file of records that is longer than this is read in parts of about this size."""
+    max_part_cells: int = 400_000
+    """So is one with more cells than this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,19 @@ class RawFile:
     path: Path | None = None
     """Where the bytes lie, for a format that can be read piece by piece."""
     room: Room = field(default_factory=Room)
+
+    @property
+    def size(self) -> int:
+        return len(self.body) if self.path is None else self.path.stat().st_size
+
+    def open(self) -> BinaryIO:
+        return io.BytesIO(self.body) if self.path is None else self.path.open("rb")
+
+    def in_memory(self) -> "RawFile":
+        """The same, for a format that is read in one piece."""
+        if self.path is None:
+            return self
+        return replace(self, body=self.path.read_bytes(), path=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

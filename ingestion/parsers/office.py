@@ -1,8 +1,5 @@
 """Word documents and PowerPoint presentations, through unstructured."""
 
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false, reportMissingTypeStubs=false
-# unstructured, python-docx and python-pptx are not typed throughout
-
 import io
 from collections.abc import Iterator
 from typing import Any, cast
@@ -52,7 +49,7 @@ def parse_docx(file: RawFile, limits: Limits) -> Extracted:
             outline.prose(text)
         else:
             add_elements(outline, [element])
-    properties = core_properties(file.body)
+    properties = core_properties(file.open())
     stated = str(properties.pop("title", ""))
     found, sections = titled(outline.finished(), title)
     metadata = _typed(properties, "document")
@@ -86,7 +83,7 @@ def parse_pptx(file: RawFile, limits: Limits) -> Extracted:
     for number in range(1, len(notes) + 1):
         on_slide = [one for one in elements if one.metadata.page_number == number]
         _add_slide(outline, on_slide, number, notes[number])
-    properties = core_properties(file.body)
+    properties = core_properties(file.open())
     title = str(properties.pop("title", ""))
     sections = outline.finished()
     if not title and sections:

@@ -1,8 +1,9 @@
 """PDF: text and layout by PDFium, ruled tables by pdfplumber, scanned pages by tesseract."""
 
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false, reportMissingTypeStubs=false
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
 # pypdfium2 is not typed throughout
 
+import ctypes
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -38,7 +39,7 @@ _HYPHENS = str.maketrans({"\x02": "-", "\ufffe": "-", "\u00a0": " ", "\0": None}
 
 def parse_pdf(file: RawFile, limits: Limits) -> Extracted:
     try:
-        document = pypdfium2.PdfDocument(file.body)
+        document = pypdfium2.PdfDocument(file.path or file.body)
     except pypdfium2.PdfiumError as error:
         if "password" in str(error).lower():
             raise EncryptedFile("the PDF is protected by a password") from error
@@ -50,7 +51,7 @@ def parse_pdf(file: RawFile, limits: Limits) -> Extracted:
             raise ParseError("the PDF has no pages")
         pages, scans = _read_pages(document)
         outline = Outline()
-        with PdfTables(file.body, limits) as tables:
+        with PdfTables(file, limits) as tables:
             add_pages(outline, _without_furniture(pages), tables)
             warnings = list(tables.warnings)
         recognised = _add_scans(outline, document, scans, limits)
@@ -126,8 +127,6 @@ def _size_of(text_page: Any, index: int, box_height: float) -> float:
 
 
 def _is_bold(text_page: Any, index: int) -> bool:
-    import ctypes  # noqa: PLC0415 - for this one call into PDFium
-
     name = ctypes.create_string_buffer(128)
     flags = ctypes.c_int()
     pdfium.FPDFText_GetFontInfo(text_page, index, name, 128, flags)

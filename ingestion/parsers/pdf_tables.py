@@ -1,8 +1,5 @@
 """Ruled tables on PDF pages, by pdfplumber, opened only where a page has lines drawn on it."""
 
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# pdfplumber is not typed throughout
-
 import io
 from collections.abc import Sequence
 from typing import Any, Self, cast
@@ -10,7 +7,7 @@ from typing import Any, Self, cast
 import pdfplumber
 
 from ingestion.parsers.grids import table_of, trimmed
-from ingestion.parsers.model import Limits
+from ingestion.parsers.model import Limits, RawFile
 from ingestion.parsers.pdf_layout import PageContent, PlacedTable
 
 _MIN_STROKES = 4
@@ -22,8 +19,8 @@ _MAX_TABLE_PAGES = 400
 class PdfTables:
     """Finds tables page by page. Use as a context manager: it holds the file open."""
 
-    def __init__(self, body: bytes, limits: Limits) -> None:
-        self._body = body
+    def __init__(self, file: RawFile, limits: Limits) -> None:
+        self._file = file
         self._limits = limits
         self._document: Any = None
         self._searched = 0
@@ -60,7 +57,7 @@ class PdfTables:
 
     def _search(self, page: PageContent) -> list[PlacedTable]:
         if self._document is None:
-            self._document = pdfplumber.open(io.BytesIO(self._body))
+            self._document = pdfplumber.open(self._file.path or io.BytesIO(self._file.body))
         source = self._document.pages[page.number - 1]
         placed: list[PlacedTable] = []
         for found in source.find_tables():

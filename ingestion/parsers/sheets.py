@@ -21,7 +21,7 @@ _DELIMITERS = ",;\t|"
 _METADATA = MappingProxyType({"document_type": "spreadsheet"})
 FIELD_CHARACTERS = 10_000_000
 _MAX_CAPTION = 200
-_GENERIC_SHEET = re.compile(r"(?:Sheet|Tabelle|Feuil|Hoja|Table)\s?\d*", re.IGNORECASE)
+GENERIC_SHEET = re.compile(r"(?:Sheet|Tabelle|Feuil|Hoja|Table)\s?\d*", re.IGNORECASE)
 
 
 def parse_csv(file: RawFile, limits: Limits) -> Extracted:
@@ -45,34 +45,45 @@ def parse_csv(file: RawFile, limits: Limits) -> Extracted:
 
 def parse_workbook(file: RawFile, limits: Limits) -> Extracted:
     """XLSX, XLSM, XLSB, ODS and XLS. Hidden sheets are left out, and a warning says so."""
-    try:
-        workbook = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(file.body))
-    except python_calamine.PasswordError as error:
-        raise EncryptedFile("the workbook is protected by a password") from error
-    except (python_calamine.CalamineError, ValueError, OSError) as error:
-        raise ParseError("it cannot be read as a workbook") from error
-    outline, hidden, cells = Outline(), 0, 0
-    with workbook:
-        for sheet in workbook.sheets_metadata:
-            if sheet.typ != python_calamine.SheetTypeEnum.WorkSheet:
-                continue
-            if sheet.visible != python_calamine.SheetVisibleEnum.Visible:
-                hidden += 1
-                continue
-            rows = _rows_of(workbook, sheet.name, limits, used=cells)
+    outline, cells = Outline(), 0
+    with opened_workbook(file) as workbook:
+        shown, hidden = shown_sheets(workbook)
+        for name in shown:
+            rows = _rows_of(workbook, name, limits, used=cells)
             cells += len(rows) * max(map(len, rows), default=0)
-            outline.heading(sheet.name, 1)
+            outline.heading(name, 1)
             add_grid(outline, rows)
     sections = outline.finished()
-    if len({section.heading_path for section in sections}) == 1 and _GENERIC_SHEET.fullmatch(
+    if len({section.heading_path for section in sections}) == 1 and GENERIC_SHEET.fullmatch(
         sections[0].heading_path[0] if sections[0].heading_path else "Sheet1"
     ):
         sections = tuple(Section((), section.block, section.page) for section in sections)
-    properties = core_properties(file.body)
+    properties = core_properties(file.open())
     title = str(properties.pop("title", ""))
     warnings = (f"hidden sheets left out: {hidden}",) if hidden else ()
     metadata = {**properties, **_METADATA}
     return Extracted(sections=sections, title=title, metadata=metadata, warnings=warnings)
+
+
+def opened_workbook(file: RawFile) -> python_calamine.CalamineWorkbook:
+    try:
+        return python_calamine.CalamineWorkbook.from_filelike(file.open())
+    except python_calamine.PasswordError as error:
+        raise EncryptedFile("the workbook is protected by a password") from error
+    except (python_calamine.CalamineError, ValueError, OSError) as error:
+        raise ParseError("it cannot be read as a workbook") from error
+
+
+def shown_sheets(workbook: python_calamine.CalamineWorkbook) -> tuple[list[str], int]:
+    """The names of those that people see, and how many they do not."""
+    sheets = [
+        sheet
+        for sheet in workbook.sheets_metadata
+        if sheet.typ == python_calamine.SheetTypeEnum.WorkSheet
+    ]
+    visible = python_calamine.SheetVisibleEnum.Visible
+    shown = [sheet.name for sheet in sheets if sheet.visible == visible]
+    return shown, len(sheets) - len(shown)
 
 
 def add_grid(outline: Outline, rows: Sequence[Sequence[str]]) -> None:
@@ -143,7 +154,7 @@ def _rows_of(
     try:
         sheet = workbook.get_sheet_by_name(name)
         _check_cells(sheet.height + used // max(1, sheet.width), sheet.width, limits)
-        rows = [[_text_of(value) for value in row] for row in sheet.to_python(skip_empty_area=True)]
+        rows = [[text_of(value) for value in row] for row in sheet.to_python(skip_empty_area=True)]
     except (python_calamine.CalamineError, ValueError) as error:
         raise ParseError(f"the sheet {name!r} cannot be read") from error
     offset = sheet.start or (0, 0)
@@ -169,7 +180,7 @@ def _check_cells(height: int, width: int, limits: Limits) -> None:
         )
 
 
-def _text_of(value: object) -> str:
+def text_of(value: object) -> str:
     match value:
         case bool():
             return "TRUE" if value else "FALSE"

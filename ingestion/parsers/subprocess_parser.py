@@ -7,9 +7,9 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -29,18 +29,9 @@ from ingestion.parsers.wire import (
     read_reply,
 )
 from ingestion.protocols import ChildResource, ParsedDocument
-from rag.errors import (
-    ConfigurationError,
-    LimitExceeded,
-    ParseError,
-    PermanentError,
-    StorageUnavailable,
-)
+from rag.bodies import PIECE_BYTES, SMALL_BYTES, Body, Spool
+from rag.errors import ConfigurationError, LimitExceeded, ParseError, PermanentError
 from rag.storage.originals import Originals
-from rag.storage.records import Digest
-
-Keep = Callable[[bytes], Awaitable[Digest]]
-"""Stores bytes where originals are kept."""
 
 _PASSED_ON = (
     "PATH",
@@ -52,8 +43,6 @@ _PASSED_ON = (
     "LD_LIBRARY_PATH",
 )
 """The only variables of our environment that a child sees: nothing in them is a secret."""
-_HANDED_OVER_BYTES = MEBIBYTE
-"""A larger body is written to a file for the child: a pipe would hold it in memory once more."""
 _START_S = 120.0
 _DOCUMENTS_A_CHILD = 2_000
 """After so many a child is replaced: what libraries leak stays bounded, as its memory is anyway.
@@ -69,14 +58,14 @@ async def open_parser(
     max_pages: int = 2000,
     limits: Limits | None = None,
     room: Room | None = None,
-    keep: Keep | None = None,
+    originals: Originals | None = None,
 ) -> AsyncGenerator["SubprocessParser"]:
     """A parser with at most `workers` children, started when they are first needed.
 
     `memory_bytes` is each child's address space, `deadline_s` what one file may take. `limits`
     replaces the ordinary limits, `max_pages` included; `room` is what may come out of one
-    container. `keep` stores the files found inside others (`Originals.store`); without it they
-    are forgotten with the parser.
+    container. The files found inside others go to `originals`; without it they are forgotten with
+    the parser.
     """
     with scratch_folder() as folder:
         parser = SubprocessParser(
@@ -86,7 +75,7 @@ async def open_parser(
             folder=folder,
             workers=workers,
             room=room or Room(),
-            keep=keep or Originals(folder / "kept").store,
+            originals=originals or Originals(folder / "kept"),
         )
         try:
             yield parser
@@ -106,11 +95,11 @@ class SubprocessParser:
         folder: Path,
         workers: int,
         room: Room,
-        keep: Keep,
+        originals: Originals,
     ) -> None:
         self._max_member_bytes = limits.max_member_bytes
         self._room = room
-        self._keep = keep
+        self._originals = originals
         self._deadline_s = deadline_s
         self._settings = json.dumps({"limits": asdict(limits), "memory_bytes": memory_bytes})
         self._folder = folder
@@ -122,10 +111,14 @@ class SubprocessParser:
         return parser_name(_name_of(resource.uri), resource.media_type)
 
     async def parse(self, resource: Resource) -> ParsedDocument:
+        body = resource.body
+        if body.path is None and body.size > SMALL_BYTES:  # a pipe would hold it once more
+            body = await asyncio.to_thread(self._originals.spool.copied, body.open())
         file = RawFile(
             name=_name_of(resource.uri),
             media_type=resource.media_type,
-            body=resource.body,
+            body=body.read() if body.path is None else b"",
+            path=body.path,
             room=self._room if resource.container is None else resource.container.room,
         )
         async with self._places:
@@ -184,8 +177,6 @@ class SubprocessParser:
     async def _ask(
         self, child: "_Child", file: RawFile
     ) -> tuple[Extracted, tuple[ChildResource, ...]]:
-        if len(file.body) > _HANDED_OVER_BYTES:
-            file = await _spooled(file, child.scratch / "body")
         await child.send(file)
         try:
             extracted = read_reply(await child.frame())
@@ -205,7 +196,9 @@ class SubprocessParser:
             left -= head.size
             if len(children) == room.files or left < 0 or head.size > self._max_member_bytes:
                 raise LimitExceeded("more lies in it than there is room for") from None
-            digest = await self._keep(await child.body(head.size))
+            digest = await self._originals.store(
+                await child.taken(head.size, self._originals.spool)
+            )
             children.append(
                 ChildResource(
                     path=head.path,
@@ -294,6 +287,16 @@ class _Child:
             raise EOFError
         return await stdout.readexactly(size)
 
+    async def taken(self, size: int, spool: Spool) -> Body:
+        with spool.writer() as writer:
+            for start in range(0, size, PIECE_BYTES):
+                piece = await self.body(min(PIECE_BYTES, size - start))
+                if size <= SMALL_BYTES:
+                    writer.write(piece)
+                else:
+                    await asyncio.to_thread(writer.write, piece)
+            return await asyncio.to_thread(writer.finished)
+
     async def status(self) -> int | None:
         with suppress(TimeoutError):
             async with asyncio.timeout(5):
@@ -324,16 +327,6 @@ def _environment(ours: Mapping[str, str], folder: Path) -> dict[str, str]:
         "OMP_THREAD_LIMIT": "1",
         "OPENBLAS_NUM_THREADS": "1",
     }
-
-
-async def _spooled(file: RawFile, path: Path) -> RawFile:
-    try:
-        await asyncio.to_thread(path.write_bytes, file.body)
-    except OSError as error:
-        raise StorageUnavailable(
-            f"the parser cannot be handed the file: {error.strerror}"
-        ) from error
-    return replace(file, body=b"", path=path)
 
 
 def _name_of(uri: str) -> str:

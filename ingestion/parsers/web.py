@@ -1,6 +1,6 @@
 """HTML and what becomes HTML on the way: Markdown, and through pandoc EPUB, ODT, RTF, rst and org."""
 
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false, reportMissingTypeStubs=false
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # lxml, unstructured and pypandoc carry no types
 
 import re

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 
 from connectors.protocols import Resource
 from ingestion.protocols import ParsedDocument
@@ -79,7 +78,7 @@ class DocumentValidator:
     async def check_file(
         self, resource: Resource, *, known: StoredDocument, policy: Policy
     ) -> Inspection:
-        if len(resource.body) <= _AT_ONCE_BYTES:  # a thread would take longer than the checks
+        if resource.body.size <= _AT_ONCE_BYTES:  # a thread would take longer than the checks
             inspection = _inspected_file(resource, policy, known)
         else:
             inspection = await asyncio.to_thread(_inspected_file, resource, policy, known)
@@ -131,9 +130,11 @@ def validator_over(
 
 def _inspected_file(resource: Resource, policy: Policy, known: StoredDocument) -> Inspection:
     subject = FileSubject(resource=resource, policy=policy)
-    digest = sha256(resource.body).hexdigest()
     inspection = Inspection(
-        resource=resource, policy=policy, content_hash=digest, release=known.release
+        resource=resource,
+        policy=policy,
+        content_hash=resource.body.sha256,
+        release=known.release,
     )
     return inspection.with_verdicts(*(judged(check, subject, policy) for check in FILE_CHECKS))
 

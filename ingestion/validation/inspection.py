@@ -77,7 +77,7 @@ class Inspection:
         return Validation(
             content_hash=self.content_hash,
             media_type=self.resource.media_type,
-            size=len(self.resource.body),
+            size=self.resource.body.size,
             revision=self.resource.seen.revision,
             standing=standing,
             reason=reason,

@@ -2,7 +2,6 @@
 
 Importing this module imports torch: it is imported only where such a model is chosen.
 """
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 
 import asyncio
 from collections.abc import Iterator, Sequence

@@ -4,9 +4,9 @@
 
 This is the only place that imports torch for it, and only when there is something to export.
 """
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 
 import argparse
+import asyncio
 import os
 import shutil
 import sys
@@ -91,7 +91,7 @@ def export_minilm(model_dir: Path) -> bool:
         model_dir.mkdir(exist_ok=True)
         # The manifest goes last: until it is there, the directory holds no model.
         for name in (*files, MANIFEST_FILE):
-            os.replace(staged / name, model_dir / name)  # noqa: PTH105 - over what is there
+            (staged / name).replace(model_dir / name)
     return True
 
 
@@ -153,7 +153,7 @@ def _export(package: Path, target: Path) -> NDArray[np.float32]:
     axes = {0: "batch", 1: "tokens"}
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing is deprecated, and says so line by line
-        torch.onnx.export(
+        torch.onnx.export(  # pyright: ignore[reportUnknownMemberType]
             LastHiddenState().eval(),
             (example, example),
             str(target),
@@ -174,7 +174,6 @@ def _torch_vector(model: Any, tokenizer: Any, text: str) -> NDArray[np.float32]:
 
 def _compare(model_dir: Path, reference: NDArray[np.float32]) -> None:
     """Raise `ConfigurationError` unless the export gives the vectors that torch gave."""
-    import asyncio  # noqa: PLC0415
 
     async def vectors() -> NDArray[np.float32]:
         embedder = load_onnx_embedder(model_dir)

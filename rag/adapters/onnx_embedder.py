@@ -6,21 +6,20 @@
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 # onnxruntime has no types, and tokenizers only some.
 
-import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from rag.adapters.lanes import Lanes
 from rag.errors import ConfigurationError
 from rag.types import Embedding, TokenVectors, Vector
 
@@ -41,7 +40,6 @@ _LONGEST_WORD = 128
 
 States = NDArray[np.float32]
 """Shape (tokens, dimensions): the last hidden state."""
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,8 +195,7 @@ class OnnxEmbedder:
         self._name = name
         self._dimensions = dimensions
         self._projection = projection
-        self._documents = ThreadPoolExecutor(1, thread_name_prefix="embed-documents")
-        self._queries = ThreadPoolExecutor(1, thread_name_prefix="embed-query")
+        self._lanes = Lanes()
 
     @property
     def name(self) -> str:
@@ -216,21 +213,20 @@ class OnnxEmbedder:
         return self._encoder.count_tokens(texts)
 
     async def embed_query(self, text: str) -> Embedding:
-        return await _in(self._queries, lambda: self._embed(self._encoder.token_ids([text]))[0])
+        return await self._lanes.for_query(lambda: self._embed(self._encoder.token_ids([text]))[0])
 
     async def embed_documents(self, texts: Sequence[str]) -> list[Embedding]:
-        ids = await _in(self._documents, lambda: self._encoder.token_ids(texts))
+        ids = await self._lanes.for_documents(lambda: self._encoder.token_ids(texts))
         found: dict[int, Embedding] = {}
         for places in batches_by_length([len(tokens) for tokens in ids]):
             batch = [ids[place] for place in places]
-            embeddings = await _in(self._documents, lambda batch=batch: self._embed(batch))
+            embeddings = await self._lanes.for_documents(lambda batch=batch: self._embed(batch))
             found.update(zip(places, embeddings, strict=True))
         return [found[place] for place in range(len(texts))]
 
     async def aclose(self) -> None:
         """Let the batch that runs finish, and refuse further work."""
-        for executor in (self._queries, self._documents):
-            await asyncio.to_thread(executor.shutdown, cancel_futures=True)
+        await self._lanes.aclose()
 
     def _embed(self, batch: Sequence[Sequence[int]]) -> list[Embedding]:
         return [
@@ -299,7 +295,3 @@ def _pooled(states: States) -> Vector:
 def _encodable(text: str) -> str:
     """`text` with lone surrogates, which no tokenizer reads, as question marks."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-async def _in(executor: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
-    return await asyncio.get_running_loop().run_in_executor(executor, work)

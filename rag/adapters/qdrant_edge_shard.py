@@ -2,7 +2,6 @@
 
 The messages that the owning process exchanges with whoever started it stand here too.
 """
-# pyright: reportUnknownMemberType=false
 
 import fcntl
 import json

@@ -240,7 +240,7 @@ def _path(name: str, *, dated: bool) -> str:
 
 def _number_span(number: float) -> tuple[float, float] | None:
     """JSON has no infinity, so the largest float stands for it; NaN has no order."""
-    if number != number:  # noqa: PLR0124 - NaN is what differs from itself
+    if number != number:  # noqa: PLR0124 - only NaN; math.isnan fails on an int that is too long
         return None
     largest = sys.float_info.max
     near = float(max(-largest, min(largest, number)))

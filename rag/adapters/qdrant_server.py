@@ -198,6 +198,16 @@ async def open_server_index(
         await client.close()
 
 
+async def drop_collection(url: str, *, collection: str, api_key: str | None = None) -> None:
+    """Remove `collection` with all that is in it; there may be none. Errors: as to open it."""
+    client = AsyncQdrantClient(url=url, api_key=api_key, check_compatibility=False)
+    try:
+        with _translated():
+            await client.delete_collection(collection)
+    finally:
+        await client.close()
+
+
 async def ensure_collection(
     client: AsyncQdrantClient, collection: str, *, dimensions: int, shards: int, replicas: int
 ) -> None:

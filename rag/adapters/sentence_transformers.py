@@ -2,24 +2,21 @@
 
 Importing this module imports torch: it is imported only where such a model is chosen.
 """
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 
-import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 
+from rag.adapters.lanes import Lanes
 from rag.errors import ConfigurationError
 from rag.types import Embedding
 
-_T = TypeVar("_T")
 _WINDOW = 64
 """Texts that one call to the model embeds: a cancelled ingest ends after them."""
 _LONGEST_INPUT = 512
@@ -57,8 +54,7 @@ class SentenceTransformersEmbedder:
         digest = _digest(self._model, prompts)
         self._name = f"{Path(str(model)).name}@{digest}"
         self._dimensions = int(self._model.get_embedding_dimension())
-        self._documents = ThreadPoolExecutor(1, thread_name_prefix="embed-documents")
-        self._queries = ThreadPoolExecutor(1, thread_name_prefix="embed-query")
+        self._lanes = Lanes()
 
     @property
     def name(self) -> str:
@@ -80,9 +76,8 @@ class SentenceTransformersEmbedder:
         return [len(tokens) for tokens in ids]
 
     async def embed_query(self, text: str) -> Embedding:
-        vectors = await _in(
-            self._queries,
-            lambda: self._encode(self._model.encode_query, [text], self._query_prompt),
+        vectors = await self._lanes.for_query(
+            lambda: self._encode(self._model.encode_query, [text], self._query_prompt)
         )
         return Embedding(vectors[0])
 
@@ -93,18 +88,16 @@ class SentenceTransformersEmbedder:
         for start in range(0, len(order), _WINDOW):
             places = order[start : start + _WINDOW]
             window = [texts[place] for place in places]
-            vectors = await _in(
-                self._documents,
+            vectors = await self._lanes.for_documents(
                 lambda window=window: self._encode(
                     self._model.encode_document, window, self._document_prompt
-                ),
+                )
             )
             found.update(zip(places, map(Embedding, vectors), strict=True))
         return [found[place] for place in range(len(texts))]
 
     async def aclose(self) -> None:
-        for executor in (self._queries, self._documents):
-            await asyncio.to_thread(executor.shutdown, cancel_futures=True)
+        await self._lanes.aclose()
 
     def _encode(
         self, encode: Callable[..., Any], texts: Sequence[str], prompt: str | None
@@ -129,7 +122,3 @@ def _digest(model: Any, settings: str) -> str:
         weights = state[name].detach().cpu().contiguous().flatten()
         found.update(weights.view(torch.uint8).numpy().tobytes())
     return found.hexdigest()[:12]
-
-
-async def _in(executor: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
-    return await asyncio.get_running_loop().run_in_executor(executor, work)

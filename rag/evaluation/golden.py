@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from rag.access import Principal, PrincipalId, TenantId
 from rag.errors import ConfigurationError
 from rag.evaluation.lines import lines_of
-from rag.evaluation.metrics import percentiles, share
+from rag.evaluation.metrics import percentiles, score_run, share
 from rag.types import Answer, Refusal, RetrievedChunk
 
 EXPECTED = "a golden set is a folder with questions.jsonl and the documents/ it asks about"
@@ -117,6 +117,8 @@ async def run_golden(
 def report_of(results: Sequence[GoldenResult]) -> dict[str, Any]:
     """The figures that a release is judged by.
 
+    * nDCG@10: over the answerable cases, each expected document of relevance 1; one that is as good
+      takes no rank, so that it is right to find it and right to leave it out.
     * recall@10: expected documents among those of the first ten hits, over all expected.
     * refusal precision, recall: refusals that were due over all refusals; over all that were due.
     * citation precision: cited documents that were expected (or are as good), over all cited in answers to
@@ -130,6 +132,7 @@ def report_of(results: Sequence[GoldenResult]) -> dict[str, Any]:
     expected = sum(len(result.case.expected_documents) for result in answerable)
     return {
         "cases": len(results),
+        "ndcg@10": _ndcg(answerable),
         "recall@10": share(sum(result.found for result in answerable), expected),
         "answer_accuracy": share(sum(result.right for result in answerable), len(answerable)),
         "refusal_precision": share(sum(r.case.refuses for r in refused), len(refused)),
@@ -152,6 +155,23 @@ def report_of(results: Sequence[GoldenResult]) -> dict[str, Any]:
         "kinds": _by_kind(results),
         "wrong": [result.case.id for result in results if not result.right],
     }
+
+
+def _ndcg(results: Sequence[GoldenResult]) -> float:
+    judged = {r.case.id: r for r in results if r.case.expected_documents}
+    if not judged:
+        return 1.0  # of nothing, all is right, as with `share`
+    qrels = {case: dict.fromkeys(r.case.expected_documents, 1) for case, r in judged.items()}
+    run = {
+        case: {document: 1.0 / rank for rank, document in enumerate(_ranked(result), start=1)}
+        for case, result in judged.items()
+    }
+    return score_run(run, qrels)["ndcg@10"]
+
+
+def _ranked(result: GoldenResult) -> list[str]:
+    as_good = set(result.case.alternative_documents) - set(result.case.expected_documents)
+    return [document for document in result.retrieved if document not in as_good]
 
 
 def _by_kind(results: Sequence[GoldenResult]) -> dict[str, dict[str, float]]:

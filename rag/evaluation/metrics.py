@@ -1,8 +1,5 @@
 """How good a run is against judgements, in TREC's measures (computed by ir-measures)."""
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
-# ir-measures ships no types.
-
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -32,7 +29,7 @@ def score_run(run: Run, qrels: Qrels) -> dict[str, float]:
     plain_run = {query: dict(scored) for query, scored in run.items()}
     values = cast(
         "Mapping[Any, float]",
-        ir_measures.calc_aggregate(list(parsed.values()), plain_qrels, plain_run),
+        ir_measures.calc_aggregate(list(parsed.values()), plain_qrels, plain_run),  # pyright: ignore[reportUnknownMemberType]
     )
     return {name: round(float(values[measure]), 4) for name, measure in parsed.items()}
 

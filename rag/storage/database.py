@@ -153,11 +153,6 @@ def insert_for(dialect: Dialect, row: type[Base]) -> sqlite.Insert | postgresql.
     return sqlite.insert(row) if dialect == "sqlite" else postgresql.insert(row)
 
 
-def default_database_url(data_dir: Path) -> str:
-    """The SQLite file of a data directory."""
-    return f"sqlite+aiosqlite:///{data_dir / 'rag.db'}"
-
-
 def _address(url: str) -> URL:
     try:
         address = make_url(url)

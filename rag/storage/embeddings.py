@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 from sqlalchemy import bindparam, delete, func, select, tuple_, update
@@ -10,17 +10,14 @@ from sqlalchemy import bindparam, delete, func, select, tuple_, update
 from rag.access import TenantId
 from rag.protocols import Embedder
 from rag.storage.database import Database, insert_into
+from rag.storage.moments import now
+from rag.storage.parts import in_parts
 from rag.storage.records import fingerprint_of
 from rag.storage.tables import CachedEmbeddingRow
 from rag.types import Embedding
 
-_LOOKED_UP_AT_ONCE = 500
 _USED_PRECISION = timedelta(hours=1)
 """How stale `used_at` may be: a hit is a read, and seldom worth a write."""
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +30,14 @@ class EmbeddingCache:
 
     database: Database
     max_entries: int = 200_000
-    clock: Callable[[], datetime] = _now
+    clock: Callable[[], datetime] = now
     _since_trim: list[int] = field(default_factory=lambda: [0], repr=False)
 
     async def find(self, tenant: TenantId, fingerprints: Sequence[str]) -> Mapping[str, Embedding]:
         found: dict[str, Embedding] = {}
         stale: list[str] = []
         fresh_from = self.clock() - _USED_PRECISION
-        for start in range(0, len(fingerprints), _LOOKED_UP_AT_ONCE):
-            some = fingerprints[start : start + _LOOKED_UP_AT_ONCE]
+        for some in in_parts(fingerprints):
             for row in await self.database.rows(_FOUND, {"tenant": tenant, "some": some}):
                 found[row.fingerprint] = _embedding_of(row.vector, row.token_dimensions, row.tokens)
                 if row.used_at < fresh_from:

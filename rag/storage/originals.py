@@ -3,19 +3,14 @@
 import asyncio
 import os
 import tempfile
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 
-from rag.errors import NotFound, StorageUnavailable
+from rag.bodies import SMALL_BYTES, Body, Spool, disk_errors, place
+from rag.errors import NotFound
 from rag.storage.records import Digest
-
-
-def digest_of(body: bytes) -> Digest:
-    return Digest(sha256(body).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +23,19 @@ class Originals:
 
     root: Path
 
-    async def store(self, body: bytes) -> Digest:
+    @property
+    def spool(self) -> Spool:
+        """For large files on their way: what lies there is kept without a copy."""
+        return Spool(self.root / ".spool")
+
+    async def store(self, body: Body) -> Digest:
         """Keep `body`; durable when this returns. Storing the same bytes again costs a look."""
         return await asyncio.to_thread(self._store, body)
 
-    async def read(self, digest: Digest) -> bytes:
-        """Raises `NotFound` when they are not kept."""
-        return await asyncio.to_thread(self._read, digest)
+    async def body_of(self, digest: Digest) -> Body:
+        """Readable for as long as it is held, also when it is removed here. Raises `NotFound` when
+        the bytes are not kept."""
+        return await asyncio.to_thread(self._body_of, digest)
 
     async def holds(self, digest: Digest) -> bool:
         return await asyncio.to_thread(self.path_of(digest).is_file)
@@ -44,35 +45,34 @@ class Originals:
         await asyncio.to_thread(self._remove, digest)
 
     async def stored(self, *, before: datetime) -> list[Digest]:
-        """What was stored before then, and what a kill left half-written is removed."""
+        """What was stored before then. What a kill left half-written, or of files on their way, is
+        removed."""
         return await asyncio.to_thread(self._stored, before.timestamp())
 
     def path_of(self, digest: Digest) -> Path:
         return self.root / digest[:2] / digest[2:]
 
-    def _store(self, body: bytes) -> Digest:
-        digest = digest_of(body)
+    def _store(self, body: Body) -> Digest:
+        digest = Digest(body.sha256)
         path = self.path_of(digest)
         with _disk_errors():
             if path.is_file():
                 return digest
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(prefix=".", dir=path.parent)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(body)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(name).replace(path)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
-            _sync_folder(path.parent)
+            if body.path is None:
+                _write(body.read(), path)
+            else:
+                _sync(body.path)
+                with suppress(FileExistsError):  # another was quicker
+                    place(body.path, path)
+                os.utime(path)  # stored now, however old the file is
+            _sync(path.parent)
         return digest
 
     def _stored(self, before: float) -> list[Digest]:
         found: list[Digest] = []
         with _disk_errors():
+            self.spool.tidy(before=before)
             for path in self.root.glob("??/*"):
                 try:
                     if path.stat().st_mtime >= before:
@@ -85,10 +85,14 @@ class Originals:
                     found.append(Digest(path.parent.name + path.name))
         return found
 
-    def _read(self, digest: Digest) -> bytes:
+    def _body_of(self, digest: Digest) -> Body:
+        path = self.path_of(digest)
         with _disk_errors():
             try:
-                return self.path_of(digest).read_bytes()
+                size = path.stat().st_size
+                if size > SMALL_BYTES:
+                    return self.spool.lent(path, size=size, sha256=digest)
+                return Body.of(path.read_bytes())
             except FileNotFoundError:
                 raise NotFound("the original is not kept here") from None
 
@@ -97,17 +101,26 @@ class Originals:
             self.path_of(digest).unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _write(content: bytes, path: Path) -> None:
+    descriptor, name = tempfile.mkstemp(prefix=".", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-@contextmanager
-def _disk_errors() -> Generator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageUnavailable(f"originals cannot be kept: {error.strerror}") from error
+def _disk_errors() -> AbstractContextManager[None]:
+    return disk_errors("originals cannot be kept")

@@ -37,7 +37,7 @@ from tests.acceptance.papers import (
     Readers,
     World,
 )
-from tests.ingestion.standins import LineParser, SectionChunker
+from tests.ingestion.standins import LineParser
 from tests.platforms import http_over, platform_of
 
 USERS = tuple(f"user:{number}" for number in range(6))
@@ -129,9 +129,7 @@ async def open_site(database_url: str, folder: Path) -> AsyncGenerator[Site]:
         pipeline = IngestPipeline(
             parser=LineParser(),
             validator=validator_over(platform.sources, platform.verdicts),
-            chunker=SectionChunker(),
-            embedder_of=lambda _tenant: embedder,
-            index=index,
+            generations=platform.generations,
             documents=platform.documents,
             originals=originals,
             jobs=platform.jobs,

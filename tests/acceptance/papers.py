@@ -297,7 +297,9 @@ class World:
         if self.index.is_behind:
             return
         await drop_ended_grants(
-            EndedGrants(self.documents.database, self.documents.clock), self.index
+            EndedGrants(self.documents.database, self.documents.clock),
+            self.documents,
+            await self.pipeline.generations.live(),
         )
         minute = self.clock.minute
         self.indexed = {

@@ -1,6 +1,6 @@
 """A platform as it is set up, over a folder of documents, with a reader at its API."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,18 +50,21 @@ class Site:
 
 
 @asynccontextmanager
-async def open_site(root: Path, folder: Path) -> AsyncGenerator[Site]:
+async def open_site(
+    root: Path, folder: Path, *, settings: Mapping[str, Any] | None = None
+) -> AsyncGenerator[Site]:
     """The platform with its data in `root`, after a first sync of `folder`."""
-    settings = Settings.model_validate(
+    chosen = Settings.model_validate(
         {
             "data_dir": root / "data",
             "tenant": TENANT,
             "ingestion": {"max_bytes": MAX_BYTES, "parse_timeout_s": 60},
             "rate_limits": {"enabled": False},
+            **(settings or {}),
         }
     )
     async with AsyncExitStack() as stack:
-        platform = await stack.enter_async_context(open_platform(settings))
+        platform = await stack.enter_async_context(open_platform(chosen))
         await platform.sources.add_tenant(TENANT)
         source = await platform.sources.register(
             TENANT, kind="filesystem", name="documents", settings={"root": str(folder)}

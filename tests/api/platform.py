@@ -14,9 +14,11 @@ from api.permissions import EVERY_PERMISSION, Permission
 from api.platform import Platform
 from api.settings import Settings
 from rag.access import Principal, PrincipalId, TenantId, readable_by
+from rag.bodies import Body
 from rag.protocols import Index, IndexPoint, LanguageModel
 from rag.storage.database import open_database
-from rag.storage.documents.records import NewChunk, NewVersion
+from rag.storage.documents.records import NewVersion
+from rag.storage.generations.records import FIRST, NewChunk, NewRendition, Rendition
 from rag.storage.originals import Originals
 from rag.storage.records import document_id_of
 from rag.storage.sources.ledger import Sources
@@ -107,7 +109,8 @@ class Site:
         )
         begun = await platform.documents.begin(ref, access=access)
         embedding = await platform.embedder.embed_query(chunk.embedded_text)
-        await platform.index.upsert([IndexPoint(chunk, access, described, embedding.vector)])
+        index = (await platform.generations.serving()).index
+        await index.upsert([IndexPoint(chunk, access, described, embedding.vector)])
         await platform.documents.switch(
             NewVersion(
                 ref=ref,
@@ -120,16 +123,25 @@ class Site:
                 source_metadata=described,
                 parsed_metadata={},
                 content_hash="h1",
-                parser="test",
-                chunker="test",
-                embedder=platform.embedder.name,
-                original=await platform.originals.store(original),
+                original=await platform.originals.store(Body.of(original)),
                 media_type=media_type,
                 size=len(original),
                 supersedes=None,
             ),
-            [chunk],
-            fresh=[NewChunk(chunk=chunk, tokens=embedding.tokens)],
+            [
+                NewRendition(
+                    rendition=Rendition(
+                        generation=FIRST,
+                        content=chunk.version,
+                        version=chunk.version,
+                        parser="test",
+                        chunker="test",
+                        embedder=platform.embedder.name,
+                    ),
+                    chunks=(chunk,),
+                    fresh=(NewChunk(chunk=chunk, tokens=embedding.tokens),),
+                )
+            ],
             fence=begun.fence,
         )
         await platform.documents.settle(ref.id, fence=begun.fence)

@@ -35,7 +35,7 @@ def test_whoever_set_a_number_of_threads_keeps_it(given: dict[str, str], threads
 def _python(code: str, settings: dict[str, str] | None = None) -> str:
     unset = {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"}
     environment = {name: value for name, value in os.environ.items() if name not in unset}
-    run = subprocess.run(  # noqa: S603 - our own interpreter
+    run = subprocess.run(
         [sys.executable, "-c", code],
         env=environment | (settings or {}),
         capture_output=True,

@@ -90,6 +90,35 @@ async def test_no_original_runs_in_our_origin(
     assert headers["cache-control"] == "no-store"
 
 
+async def test_a_large_original_is_sent_in_pieces_and_in_ranges_and_is_as_safe(
+    site: Site, me: dict[str, str]
+) -> None:
+    body = bytes(range(256)) * 8192
+    document = await site.publish("file:///x/a.html", "t", readers=["everyone"], body=body,
+                                  media_type="text/html")  # fmt: skip
+    whole = await site.http.get(f"/v1/documents/{document}/content", headers=me)
+    assert (whole.status_code, whole.content) == (200, body)
+    wanted = me | {"range": "bytes=1000000-1000009"}
+    part = await site.http.get(f"/v1/documents/{document}/content", headers=wanted)
+    assert (part.status_code, part.content) == (206, body[1_000_000:1_000_010])
+    for headers in (whole.headers, part.headers):
+        assert headers["content-type"] == "text/html"
+        assert headers["content-disposition"].startswith("attachment;")
+        assert headers["content-security-policy"].startswith("sandbox;")
+        assert headers["cache-control"] == "no-store"
+
+
+async def test_a_large_file_that_is_pushed_is_kept_whole(tmp_path: Path) -> None:
+    body = bytes(range(256)) * 8192
+    async with open_site(tmp_path) as site:
+        files = {"file": ("a.bin", body, "a/b")}
+        me = await site.key("user:1042")
+        sent = await site.http.post("/v1/documents", data={"uri": "crm:2"}, files=files, headers=me)
+        job = await job_of(site, sent)
+        assert job.original is not None
+        assert (await site.platform.originals.body_of(job.original)).read() == body
+
+
 async def test_pushed_text_becomes_a_job_with_its_readers(site: Site, me: dict[str, str]) -> None:
     sent = {
         "uri": "crm:note/8817",
@@ -107,7 +136,7 @@ async def test_pushed_text_becomes_a_job_with_its_readers(site: Site, me: dict[s
     assert access.denied == {"user:7"}
     assert job.payload["metadata"] == sent["metadata"]
     assert job.original is not None
-    assert await site.platform.originals.read(job.original) == b"They need seals."
+    assert (await site.platform.originals.body_of(job.original)).read() == b"They need seals."
 
 
 @pytest.mark.parametrize("readers", [{}, {"readers": []}])

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from api.closing import closed_with
 from api.settings import Settings
-from api.wiring import closed_with, open_platform
+from api.wiring import open_platform
 from ingestion.jobs import sync_job
 from ingestion.worker import QUEUE, open_redis
 from rag.access import TenantId

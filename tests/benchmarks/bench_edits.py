@@ -37,6 +37,7 @@ from ingestion.protocols import Chunker, Parser
 from rag.access import NOBODY, TenantId
 from rag.adapters.minilm import default_model_dir
 from rag.adapters.onnx_embedder import load_onnx_embedder
+from rag.bodies import Body
 from rag.types import Chunk, SourceId, VersionId
 
 ROOT = Path(__file__).parents[2]
@@ -90,7 +91,7 @@ class Ours:
         resource = Resource(
             uri=f"file:///{name}",
             title=name,
-            body=body,
+            body=Body.of(body),
             media_type=media_type,
             access=NOBODY,
             seen=Seen("1", "1"),

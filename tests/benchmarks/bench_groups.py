@@ -21,7 +21,7 @@ from api.migrations import migrate
 from rag.access import Membership, Principal, PrincipalId, TenantId
 from rag.storage.access.expansion import Expansions
 from rag.storage.access.groups import Groups
-from rag.storage.database import default_database_url, open_database
+from rag.storage.database import open_database
 from rag.storage.sources.ledger import Sources
 from rag.types import SourceId
 
@@ -99,7 +99,7 @@ async def main() -> None:
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     with TemporaryDirectory() as folder:
-        url = given.database_url or default_database_url(Path(folder))
+        url = given.database_url or f"sqlite+aiosqlite:///{Path(folder) / 'rag.db'}"
         report(await measure(url, given.edges), given.out)
 
 

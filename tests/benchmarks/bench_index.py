@@ -7,7 +7,6 @@ askers: `member` is in 10 of the groups, `reader` is in all of them through one 
 `rank_bm25` ranks the same texts, unfiltered, in the same run: times depend on the machine, the
 ratio does less. With `--scifact DIR` (the BEIR layout), BM25's nDCG@10 through the index.
 """
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 
 import argparse
 import asyncio
@@ -280,7 +279,7 @@ async def scifact_ndcg(path: Path, directory: Path) -> dict[str, float]:
             if query["_id"] in judged:
                 run += await _scored(index, query, documents)
     measures = [ir_measures.nDCG @ 10, ir_measures.R @ 100]
-    found = ir_measures.calc_aggregate(measures, qrels, run)
+    found = ir_measures.calc_aggregate(measures, qrels, run)  # pyright: ignore[reportUnknownMemberType]
     mean_terms = float(np.mean([len(terms(text)) for text in texts]))
     scores = {str(measure): round(score, 4) for measure, score in found.items()}
     return {**scores, "mean_terms": round(mean_terms, 1)}

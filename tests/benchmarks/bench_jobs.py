@@ -253,7 +253,7 @@ async def measure_distributed(
 
 
 def told(name: str, figures: dict[str, Any]) -> None:
-    print(name, figures[name], file=sys.stderr, flush=True)  # noqa: T201
+    print(name, figures[name], file=sys.stderr, flush=True)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -268,7 +268,7 @@ def main(arguments: Sequence[str]) -> None:
     figures = asyncio.run(measure(chosen.documents, chosen.queued))
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.write_text(json.dumps(figures, indent=2) + "\n")
-    print(json.dumps(figures, indent=2))  # noqa: T201
+    print(json.dumps(figures, indent=2))
 
 
 if __name__ == "__main__":

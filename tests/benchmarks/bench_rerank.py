@@ -57,10 +57,11 @@ async def requests_of(
 async def measure_rerank(
     platform: Platform, requests: Sequence[Request], *, at_once: int
 ) -> dict[str, Any]:
-    reranker = platform.retriever.reranker
+    retriever = (await platform.generations.serving()).retriever
+    reranker = retriever.reranker
     if reranker is None:
         raise SystemExit("the settings name no reranker")
-    budget_s = platform.retriever.rerank_budget_s
+    budget_s = retriever.rerank_budget_s
     waiting = iter(list(islice(cycle(requests), REQUESTS)))
     taken: list[float] = []
     complete = 0

@@ -12,6 +12,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -30,6 +31,7 @@ from ingestion.chunkers.structural import StructuralChunker
 from ingestion.describing import document_of, ref_of, version_of
 from ingestion.parsers.subprocess_parser import open_parser
 from rag.access import TenantId, scope_of
+from rag.answering import Retriever
 from rag.evaluation.beir import BeirDataset, BeirQuery, evaluate_beir, read_beir
 from rag.fusion import Fusion, normalised_sum_fusion, reciprocal_rank_fusion
 from rag.types import Mode, Query, RetrievedChunk, SourceId
@@ -69,7 +71,7 @@ async def sampled_texts(platform: Platform, connector: Connector) -> list[str]:
         for found in random.Random(7).sample(listed, min(BARE_DOCUMENTS, len(listed))):
             resource = await connector.fetch(found.uri)
             ref = ref_of(TenantId(platform.settings.tenant), connector.source, found.uri)
-            version = await version_of(resource, parser, chunker)
+            version = version_of(resource, parser)
             parsed = await parser.parse(resource)
             document = document_of(ref, resource, parsed, version)
             texts += [chunk.embedded_text for chunk in await chunker.chunk(document)]
@@ -106,24 +108,20 @@ async def measure_ingest(
     }
 
 
+async def search_with(
+    retriever: Retriever, query: BeirQuery, *, tenant: TenantId, mode: Mode, rerank: bool
+) -> Sequence[RetrievedChunk]:
+    scope = scope_of(query.principal(tenant))
+    asked = Query(text=query.text, scope=scope, limit=HITS, mode=mode, rerank=rerank)
+    return (await retriever.retrieve(asked)).hits
+
+
 async def measure_retrieval(platform: Platform, dataset: BeirDataset) -> dict[str, Any]:
     tenant = TenantId(platform.settings.tenant)
     figures: dict[str, Any] = {}
     for name, mode, fusion, rerank in RUNS:
-        retriever = replace(platform.retriever, fusion=fusion)
-
-        async def search(query: BeirQuery) -> Sequence[RetrievedChunk]:
-            retrieved = await retriever.retrieve(  # noqa: B023 - awaited in the same turn
-                Query(
-                    text=query.text,
-                    scope=scope_of(query.principal(tenant)),
-                    limit=HITS,
-                    mode=mode,  # noqa: B023
-                    rerank=rerank,  # noqa: B023
-                )
-            )
-            return retrieved.hits
-
+        retriever = replace((await platform.generations.serving()).retriever, fusion=fusion)
+        search = partial(search_with, retriever, tenant=tenant, mode=mode, rerank=rerank)
         figures[name] = await evaluate_beir(dataset, search)
         told(f"{name}: nDCG@10 {figures[name]['ndcg@10']}", 0, 0)
     return figures

@@ -37,12 +37,14 @@ from rag.access import AccessScope
 from rag.adapters.qdrant_edge import QdrantEdgeIndex, open_edge_index
 from rag.protocols import IndexPoint
 from rag.retrieval import HybridRetriever
-from rag.storage.database import Database, default_database_url, open_database
+from rag.storage.database import Database, open_database
+from rag.storage.documents.contents import write_chunks
 from rag.storage.documents.passages import Passages
 from rag.storage.documents.records import DocumentState
-from rag.storage.documents.rows import values_of_begun, values_of_metadata, write_chunks
+from rag.storage.documents.rows import values_of_begun, values_of_metadata
+from rag.storage.generations.records import FIRST
 from rag.storage.sources.ledger import Sources
-from rag.storage.tables import DocumentRow
+from rag.storage.tables import DocumentRow, RenditionRow
 from rag.types import AnyOf, Embedding, Filters, Mode, Query, Vector
 
 LIMIT = 10
@@ -100,7 +102,22 @@ def note(connection: Connection, database: Database, points: Sequence[IndexPoint
             for point in described.values()
         ],
     )
-    write_chunks(connection, database, [point.chunk for point in points])
+    connection.execute(
+        insert(RenditionRow),
+        [
+            {
+                "document": document,
+                "generation": FIRST,
+                "content": "1",
+                "version": point.chunk.version,
+                "parser": "",
+                "chunker": "",
+                "embedder": "",
+            }
+            for document, point in described.items()
+        ],
+    )
+    write_chunks(connection, database, [point.chunk for point in points], generation=FIRST)
 
 
 # --- measuring ---------------------------------------------------------------------------------
@@ -110,7 +127,7 @@ async def measure(folder: Path, *, chunks: int, times: int) -> dict[str, Any]:
     random = np.random.default_rng(1)
     figures: dict[str, Any] = {"chunks": chunks, "dimensions": DIMENSIONS, "limit": LIMIT}
     is_built = (folder / "built").exists()
-    async with open_database(default_database_url(folder)) as database:
+    async with open_database(f"sqlite+aiosqlite:///{folder / 'rag.db'}") as database:
         if not is_built:
             async with open_edge_index(folder / "index", dimensions=DIMENSIONS) as index:
                 await build(index, database, chunks=chunks, random=random)

@@ -25,7 +25,7 @@ from api.settings import Settings
 from connectors.filesystem import FilesystemConnector
 from connectors.protocols import Connector
 from ingestion.dispatch import running
-from ingestion.jobs import sync_job
+from ingestion.jobs import run_job, sync_job
 from rag.access import Principal, PrincipalId, TenantId, scope_of
 from rag.adapters.qdrant_edge import open_edge_index
 from rag.storage.database import open_database
@@ -125,8 +125,6 @@ async def listing(platform: Platform) -> Tally:
     [job] = await platform.jobs.enqueue([sync_job(TENANT, SOURCE)])
     claimed = await platform.leases.claim("bench", lease=platform.work.lease)
     assert claimed is not None and claimed.id == job
-    from ingestion.jobs import run_job  # noqa: PLC0415
-
     await run_job(claimed, platform.work)
     found = (await platform.sources.get(TENANT, source.id)).tally
     assert found is not None
@@ -135,7 +133,7 @@ async def listing(platform: Platform) -> Tally:
 
 async def check_readers(platform: Platform, files: int) -> None:
     """The new readers find everything, the old ones nothing."""
-    index = platform.work.pipeline.index
+    index = platform.index
     count = await index.count(TENANT)
     for group, expected in (("group:board", True), ("group:staff", False)):
         person = Principal(TENANT, PrincipalId("user:1"), frozenset({PrincipalId(group)}))

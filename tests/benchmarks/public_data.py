@@ -12,5 +12,5 @@ def is_here(folder: Path) -> bool:
     """Whether there is something to measure on; says so where there is not."""
     if folder.is_dir():
         return True
-    print(f"not measured: {folder} is not there", file=sys.stderr)  # noqa: T201 - a script
+    print(f"not measured: {folder} is not there", file=sys.stderr)
     return False

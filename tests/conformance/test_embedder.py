@@ -5,6 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 
+from ingestion.batching import BatchingEmbedder
 from rag.adapters.onnx_embedder import OnnxEmbedder
 from rag.protocols import Embedder
 
@@ -15,13 +16,17 @@ def _onnx(minilm: OnnxEmbedder) -> Embedder:
     return minilm
 
 
+def _batching(minilm: OnnxEmbedder) -> Embedder:
+    return BatchingEmbedder(minilm, max_texts=2)
+
+
 def _sentence_transformers(_: OnnxEmbedder) -> Embedder:
     from tests.tiny_models import tiny_embedder  # noqa: PLC0415 - torch takes seconds
 
     return tiny_embedder()
 
 
-@pytest.fixture(params=[_onnx, _sentence_transformers], scope="module")
+@pytest.fixture(params=[_onnx, _batching, _sentence_transformers], scope="module")
 def embedder(request: pytest.FixtureRequest, minilm: OnnxEmbedder) -> Embedder:
     return request.param(minilm)
 

@@ -129,7 +129,7 @@ def test_an_exact_name_speaks_after_any_glob() -> None:
         ("A.md", "a.md", False),
     ],
 )
-def test_a_glob_reaches_no_further_than_it_looks(pattern: str, path: str, matches: bool) -> None:  # noqa: FBT001
+def test_a_glob_reaches_no_further_than_it_looks(pattern: str, path: str, *, matches: bool) -> None:
     access_file = read(f'files:\n  "{pattern}": {{readers: [everyone]}}')
     assert (access_file.grant_for(path).access != NOBODY) is matches
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from connectors.access_files import Grant
 from connectors.filesystem import FilesystemConnector
 from connectors.protocols import Listed, Problem
 from rag.access import NOBODY, AccessList, readable_by
+from rag.bodies import Spool
 from rag.errors import LimitExceeded, SourceGone, SourceUnavailable
 from rag.types import SourceId
 
@@ -105,7 +107,7 @@ async def test_what_fetch_gives_is_what_the_listing_announced(root: Path) -> Non
     resource = await connector.fetch(uri)
     assert uri == file.as_uri()
     assert resource.seen == found.seen
-    assert resource.body == "Grüße".encode()
+    assert resource.body.read() == "Grüße".encode()
     assert resource.media_type == "text/markdown"
     assert resource.title == "B c"
     assert resource.access == readable_by(["user:1"])
@@ -251,6 +253,16 @@ async def test_a_file_over_the_limit_is_refused_by_its_size(root: Path) -> None:
         await connect(root, max_bytes=100 * 2**20).fetch(big.as_uri())
 
 
+async def test_a_large_file_is_read_without_holding_it(root: Path, tmp_path: Path) -> None:
+    large = write(root / "large.md", "many words\n" * 200_000)
+    spool = Spool(tmp_path / "spool")
+    connector = replace(connect(root, max_bytes=10_000_000), spool=spool)
+    body = (await connector.fetch(large.as_uri())).body
+    large.unlink()
+    assert body.path is not None and body.path.parent == spool.folder
+    assert body.read() == b"many words\n" * 200_000
+
+
 async def test_a_deleted_file_and_a_pipe_are_gone(root: Path) -> None:
     file = write(root / "a.md", "x")
     file.unlink()
@@ -267,7 +279,7 @@ async def test_any_name_goes_there_and_back(root: Path, name: str) -> None:
     write(root / name, name)
     connector = connect(root)
     (uri,) = await files_of(connector)
-    assert (await connector.fetch(uri)).body == name.encode()
+    assert (await connector.fetch(uri)).body.read() == name.encode()
 
 
 async def test_a_name_that_is_no_text_goes_there_and_back(root: Path) -> None:
@@ -278,7 +290,7 @@ async def test_a_name_that_is_no_text_goes_there_and_back(root: Path) -> None:
     connector = connect(root)
     (uri,) = await files_of(connector)
     resource = await connector.fetch(uri)
-    assert resource.body == b"x"
+    assert resource.body.read() == b"x"
     resource.title.encode()
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from connectors.git import GitConnector
 from connectors.protocols import Cursor, Gone, Listed, Page, Problem
 from rag.access import NOBODY, AccessList, readable_by
+from rag.bodies import Spool
 from rag.errors import CursorExpired, LimitExceeded, SourceGone, SourceUnavailable
 from rag.types import SourceId
 
@@ -40,9 +42,7 @@ class Repository:
             "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1",
         }  # fmt: skip
         command = ["git", "-C", str(self.root), *arguments]
-        done = subprocess.run(  # noqa: S603 - git, with arguments written here
-            command, check=True, capture_output=True, text=True, env=environment
-        )
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
         return done.stdout.strip()
 
     def write(self, path: str, text: str) -> None:
@@ -108,7 +108,7 @@ async def test_a_listing_says_what_a_fetch_gives(repository: Repository) -> None
         resource = await connector.fetch(one.uri)
         assert (resource.seen, resource.access) == (one.seen, one.access)
         assert resource.metadata == one.metadata
-        assert len(resource.body) == one.size
+        assert resource.body.size == one.size
     assert found["board/plan.md"].access == readable_by(["group:board"])
     assert found["people/pay.md"].metadata["author"] == "Ada"
     assert str(found["people/pay.md"].metadata["modified"]).startswith("2023-11-14T")
@@ -268,9 +268,22 @@ async def test_a_repository_elsewhere_is_mirrored_and_read_from_the_mirror(
     assert set(told(page)) == {"people/leave.md"}
     shutil.rmtree(repository.root)
     resource = await connector.fetch(connector.uri_of("people/leave.md"))
-    assert resource.body == b"28 days."
+    assert resource.body.read() == b"28 days."
     with pytest.raises(SourceUnavailable):
         await listed(connector)
+
+
+async def test_a_large_file_is_read_without_holding_it(
+    repository: Repository, tmp_path: Path
+) -> None:
+    text = "many words\n" * 200_000
+    repository.write("long.md", text)
+    repository.commit()
+    spool = Spool(tmp_path / "spool")
+    connector = replace(connect(repository, max_bytes=len(text)), spool=spool)
+    body = (await connector.fetch(connector.uri_of("long.md"))).body
+    assert body.path is not None and body.path.parent == spool.folder
+    assert body.read() == text.encode()
 
 
 async def test_a_protocol_that_was_not_named_is_refused(
@@ -302,7 +315,7 @@ async def test_any_name_goes_there_and_back(repository: Repository, name: str) -
     repository.commit()
     connector = connect(repository)
     [one] = [each for each in (await listed(connector)).values() if each.size == len(name.encode())]
-    assert (await connector.fetch(one.uri)).body == name.encode()
+    assert (await connector.fetch(one.uri)).body.read() == name.encode()
 
 
 async def test_what_replaces_another_names_its_address(repository: Repository) -> None:

@@ -16,7 +16,7 @@ SECRETS = ("POSTGRES_PASSWORD", "QDRANT_API_KEY", "REDIS_PASSWORD")
 def compose_config(env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     client = shutil.which("docker-compose")
     assert client, "set-up installs docker-compose (deploy/apt-packages-test.txt)"
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(
         [client, "-f", str(ROOT / "compose.yaml"), "--profile", "model", "config"],
         env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **env},
         capture_output=True,

@@ -7,6 +7,7 @@ from typing import Any
 from connectors.containers import Room
 from connectors.protocols import Resource
 from ingestion.protocols import ChildResource, ParsedDocument
+from rag.bodies import Body
 from rag.errors import ParseError
 from rag.storage.originals import Originals
 from tests.ingestion.standins import LineParser
@@ -22,19 +23,21 @@ class BoxParser(LineParser):
         self._originals = originals
 
     async def parse(self, resource: Resource) -> ParsedDocument:
-        if not resource.body.startswith(b"{"):
+        if resource.body.read(1) != b"{":
             return await super().parse(resource)
         room = resource.container.room if resource.container else Room()
-        box = json.loads(resource.body)
+        box = json.loads(resource.body.read())
         if len(box) > room.files or room.levels < 1:
             raise ParseError("too much lies in it")
         children: list[ChildResource] = []
         for path, held in box.items():
             body = packed(held)
-            digest = await self._originals.store(body)
+            digest = await self._originals.store(Body.of(body))
             child = ChildResource(path=path, media_type="text/plain", body=digest, size=len(body))
             children.append(child)
-        listing = await super().parse(replace(resource, body=f"A box of {len(box)}".encode()))
+        listing = await super().parse(
+            replace(resource, body=Body.of(f"A box of {len(box)}".encode()))
+        )
         return replace(listing, children=tuple(children), room=room)
 
 

@@ -16,6 +16,7 @@ from rag.protocols import Embedder
 from rag.storage.database import Database
 from rag.storage.documents.ledger import Documents
 from rag.storage.documents.passages import Passages
+from rag.storage.generations.ledger import Generations
 from rag.storage.jobs.leases import Leases
 from rag.storage.jobs.ledger import Jobs
 from rag.storage.jobs.rows import Announce
@@ -24,12 +25,12 @@ from rag.storage.originals import Originals
 from rag.storage.sources.ledger import Sources
 from rag.storage.verdicts.ledger import Verdicts
 from rag.types import RetrievedChunk, SourceId
+from tests.generations import one_generation
 from tests.ingestion.standins import (
     DictIndex,
     FolderInMemory,
     HashEmbedder,
     LineParser,
-    SectionChunker,
 )
 
 TENANT = TenantId("acme")
@@ -111,9 +112,7 @@ async def platform_over(
     pipeline = IngestPipeline(
         parser=parser or LineParser(),
         validator=validator_over(Sources(database), Verdicts(database)),
-        chunker=SectionChunker(),
-        embedder_of=lambda _tenant: used,
-        index=index,
+        generations=one_generation(index, used),
         documents=documents,
         originals=originals,
         jobs=Jobs(database, announce or bell),
@@ -130,6 +129,7 @@ async def platform_over(
         sources=sources,
         originals=originals,
         workers=Workers(database),
+        generations=Generations(database),
         connect=lambda _source: files,
         retry=RetryPolicy(first_delay=timedelta(milliseconds=20)),
         lease=timedelta(seconds=5),

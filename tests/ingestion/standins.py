@@ -7,14 +7,10 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from connectors.protocols import (
-    Listed,
-    Problem,
-    Resource,
-    Seen,
-)
+from connectors.protocols import Delta, Listed, Problem, Resource, Seen
 from ingestion.protocols import ParsedDocument
 from rag.access import AccessList, AccessScope, TenantId, readable_by
+from rag.bodies import Body
 from rag.errors import (
     IndexUnavailable,
     LimitExceeded,
@@ -71,7 +67,7 @@ class FolderInMemory:
         self.files[uri] = Resource(
             uri=uri,
             title=title or uri,
-            body=body,
+            body=Body.of(body),
             media_type="text/plain",
             access=access,
             seen=Seen(digest(body, title), digest(_readers(access), sorted(fields.items()))),
@@ -79,7 +75,7 @@ class FolderInMemory:
         )
 
     @property
-    def delta(self) -> None:
+    def delta(self) -> Delta | None:
         return None
 
     async def listing(self) -> AsyncGenerator[Listed | Problem]:
@@ -87,14 +83,19 @@ class FolderInMemory:
             raise SourceUnavailable("the folder does not answer")
         for problem in self.problems:
             yield problem
-        for uri, file in list(self.files.items()):
-            yield Listed(
-                uri=uri,
-                seen=file.seen,
-                access=file.access,
-                metadata=file.metadata,
-                size=len(file.body),
-            )
+        for uri in list(self.files):
+            yield self.listed(uri)
+
+    def listed(self, uri: str) -> Listed:
+        """How a listing shows it."""
+        file = self.files[uri]
+        return Listed(
+            uri=uri,
+            seen=file.seen,
+            access=file.access,
+            metadata=file.metadata,
+            size=file.body.size,
+        )
 
     async def fetch(self, uri: str) -> Resource:
         await asyncio.sleep(0)
@@ -103,7 +104,7 @@ class FolderInMemory:
             raise SourceUnavailable("the folder does not answer")
         if uri not in self.files:
             raise SourceGone(uri)
-        if self.files[uri].body.startswith(b"!huge"):
+        if self.files[uri].body.read().startswith(b"!huge"):
             raise LimitExceeded("larger than the connector was told to read")
         return self.files[uri]
 
@@ -126,14 +127,15 @@ class LineParser:
         return self.name
 
     async def parse(self, resource: Resource) -> ParsedDocument:
-        if resource.body.startswith(b"!broken"):
+        body = resource.body.read()
+        if body.startswith(b"!broken"):
             raise ParseError("it makes no sense")
-        if resource.body.startswith(b"!bug"):
+        if body.startswith(b"!bug"):
             raise ZeroDivisionError("with a secret in it")
         metadata: dict[str, str] = {}
         sections: list[Section] = []
         path: tuple[str, ...] = ()
-        for line in resource.body.decode().splitlines():
+        for line in body.decode().splitlines():
             if line.startswith("# "):
                 path = (line[2:],)
             elif not sections and not path and ": " in line:

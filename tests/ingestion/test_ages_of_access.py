@@ -22,18 +22,11 @@ from rag.storage.jobs.records import JobKind, NewJob
 from rag.storage.records import json_of_access
 from rag.storage.sources.ledger import Sources
 from rag.storage.sources.records import PUSH
+from tests.clock import Clock
 from tests.ingestion.platform import SOURCE, TENANT, Platform, platform_over
 
 HOUR = timedelta(hours=1)
 STAFF = readable_by(["group:staff"])
-
-
-@dataclass
-class Clock:
-    moment: datetime
-
-    def __call__(self) -> datetime:
-        return self.moment
 
 
 @pytest.fixture
@@ -50,6 +43,13 @@ async def publish(platform: Platform, uri: str, access: AccessList) -> StoredDoc
     change = Upserted(uri, platform.folder.files[uri].seen)
     await platform.pipeline.ingest(change, platform.folder, tenant=TENANT)
     return await stored(platform, uri)
+
+
+async def dropped(platform: Platform, documents: Documents | None = None) -> int:
+    documents = documents or platform.documents
+    grants = EndedGrants(documents.database, documents.clock)
+    live = await platform.pipeline.generations.live()
+    return await drop_ended_grants(grants, documents, live)
 
 
 async def stored(platform: Platform, uri: str) -> StoredDocument:
@@ -91,7 +91,7 @@ async def test_a_grant_ends_by_the_clock_alone(platform: Platform) -> None:
     assert document.access == access
     looking = Looking(platform.database, Clock(end - timedelta(microseconds=1)))
     assert await looking.finds(document, scope("user:1"))
-    looking.clock.moment = end
+    looking.clock.now = end
     assert not await looking.finds(document, scope("user:1"))
     assert await looking.finds(document, scope("user:2"))
 
@@ -104,23 +104,23 @@ async def test_the_index_is_brought_in_line_and_nothing_else_is_touched(
     document = await publish(platform, "plan", readable_by([*ends, "user:3"], until=ends))
     lasting = await publish(platform, "other", readable_by(["user:1"]))
 
-    assert await drop_ended_grants(EndedGrants(platform.database), platform.index) == 1
+    assert await dropped(platform) == 1
     held = {p.chunk.document.uri: p.access.clauses for p in platform.index.points.values()}
     assert held == {
         "plan": (frozenset({"user:2", "user:3"}),),
         "other": (frozenset({"user:1"}),),
     }
-    assert await drop_ended_grants(EndedGrants(platform.database), platform.index) == 0
+    assert await dropped(platform) == 0
     after = await stored(platform, "plan")
     assert (after.access, after.acl_as_of) == (document.access, document.acl_as_of)
     assert after.settled
     assert (await stored(platform, "other")).fence == lasting.fence
 
     later = Documents(platform.database, clock=Clock(now + 2 * HOUR))
-    assert await drop_ended_grants(EndedGrants(later.database, later.clock), platform.index) == 1
+    assert await dropped(platform, later) == 1
     held = {p.chunk.document.uri: p.access.clauses for p in platform.index.points.values()}
     assert held["plan"] == (frozenset({"user:3"}),)
-    assert await drop_ended_grants(EndedGrants(later.database, later.clock), platform.index) == 0
+    assert await dropped(platform, later) == 0
 
 
 async def test_an_index_that_is_away_is_brought_in_line_later(platform: Platform) -> None:
@@ -128,9 +128,9 @@ async def test_an_index_that_is_away_is_brought_in_line_later(platform: Platform
     await publish(platform, "plan", readable_by(["user:1", "user:2"], until=ended))
     platform.index.down = True
     with pytest.raises(IndexUnavailable):
-        await drop_ended_grants(EndedGrants(platform.database), platform.index)
+        await dropped(platform)
     platform.index.down = False
-    assert await drop_ended_grants(EndedGrants(platform.database), platform.index) == 1
+    assert await dropped(platform) == 1
     [point] = platform.index.points.values()
     assert point.access.clauses == (frozenset({"user:2"}),)
 
@@ -143,17 +143,17 @@ async def test_a_new_access_list_brings_ends_of_its_own(platform: Platform) -> N
     seen = platform.folder.files["plan"].seen
     change = AccessChanged("plan", seen, readable_by(["user:1"]), {})
     await platform.pipeline.ingest(change, platform.folder, tenant=TENANT)
-    looking.clock.moment = datetime.now(UTC)
+    looking.clock.now = datetime.now(UTC)
     assert await looking.finds(document, scope("user:1"))
-    assert await drop_ended_grants(EndedGrants(platform.database), platform.index) == 0
+    assert await dropped(platform) == 0
 
 
 async def test_a_deleted_document_is_left_alone(platform: Platform) -> None:
     ended = {"user:1": datetime.now(UTC) - HOUR}
     document = await publish(platform, "plan", readable_by(["user:1"], until=ended))
     await platform.documents.tombstone(TENANT, document.ref.id)
-    assert await drop_ended_grants(EndedGrants(platform.database), platform.index) == 0
-    assert await EndedGrants(platform.database).take(TENANT, document.ref.id) is None
+    assert await dropped(platform) == 0
+    assert await platform.documents.take(TENANT, document.ref.id) is None
 
 
 # --- how fresh the source's word is -----------------------------------------------------------------

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from connectors.containers import Room
 from connectors.protocols import AccessChanged, Deleted, Upserted
 from ingestion.describing import ref_of
 from ingestion.jobs import reindex_job, run_job, sync_job
-from ingestion.members import container_and_path, member_uri
+from ingestion.members import MEMBER_MARK, member_uri
 from rag.access import AccessList, readable_by
 from rag.errors import PermanentError
 from rag.storage.database import Database
@@ -46,7 +47,7 @@ async def put_alone(platform: Platform, box: Box, *, access: AccessList | None =
 
 async def change_access(platform: Platform, access: AccessList) -> None:
     file = platform.folder.files["box"]
-    platform.folder.put("box", file.body, access=access)
+    platform.folder.put("box", file.body.read(), access=access)
     seen = platform.folder.files["box"].seen
     change = AccessChanged("box", seen, access, {})
     await platform.pipeline.ingest(change, platform.folder, tenant=TENANT)
@@ -78,7 +79,7 @@ async def test_what_lies_in_a_document_is_found_by_the_documents_readers(
     box = await found(platform, "box")
     assert box is not None and box.settled and box.metadata["members"] == 2
     assert member.original is not None
-    assert await platform.originals.read(member.original) == b"second"
+    assert (await platform.originals.body_of(member.original)).read() == b"second"
 
 
 async def test_a_file_that_cannot_be_read_fails_alone(platform: Platform) -> None:
@@ -228,6 +229,11 @@ async def test_a_listing_of_the_source_takes_no_file_of_a_box_for_deleted(
 
 
 PATHS = st.lists(st.text(min_size=1), min_size=1, max_size=3).map("/".join)
+
+
+def container_and_path(uri: str) -> tuple[str, str]:
+    container, _, path = uri.rpartition(MEMBER_MARK)
+    return container, "/".join(unquote(part, errors="surrogatepass") for part in path.split("/"))
 
 
 @given(st.text(min_size=1), PATHS, st.text(min_size=1), PATHS)

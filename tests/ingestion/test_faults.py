@@ -28,6 +28,7 @@ from ingestion.jobs import Work, run_job, sync_job
 from ingestion.upkeep import keep_order
 from rag.access import TenantId, readable_by
 from rag.adapters.qdrant_edge import open_edge_index
+from rag.bodies import Body
 from rag.errors import (
     ModelUnavailable,
     PermanentError,
@@ -37,9 +38,11 @@ from rag.errors import (
 )
 from rag.storage.database import Database, open_database
 from rag.storage.documents.records import DocumentState
+from rag.storage.generations.records import FIRST
 from rag.storage.jobs.records import Job, JobState
 from rag.storage.jobs.situations import Situations
 from rag.storage.tables import DocumentRow
+from tests.generations import with_index
 from tests.ingestion.faulty import (
     Clock,
     Exchangeable,
@@ -73,7 +76,7 @@ class Source(Feed):
         if uri in self.vanished:
             raise SourceGone(uri)
         file = await super().fetch(uri)
-        return replace(file, body=b"Forged.") if uri in self.forged else file
+        return replace(file, body=Body.of(b"Forged.")) if uri in self.forged else file
 
 
 @dataclass(slots=True)
@@ -129,7 +132,10 @@ async def world_over(database: Database, root: Path, settings: dict[str, Any]) -
     platform.work = replace(
         platform.work,
         connect=connect,
-        pipeline=replace(platform.pipeline, index=index.as_index()),
+        pipeline=replace(
+            platform.pipeline,
+            generations=with_index(platform.pipeline.generations, index.as_index()),
+        ),
     )
     return World(platform, source, embedder, index, own)
 
@@ -428,7 +434,7 @@ async def test_an_engine_killed_again_and_again_ends_with_the_index_that_the_led
         documents = await world.platform.documents.listed(TENANT)
         assert len(documents) == 9
         for document in documents:
-            held = await world.platform.documents.held(document.ref.id)
+            held = await world.platform.documents.held(document.ref.id, FIRST)
             assert document.settled and held
             assert await edge.chunk_ids(TENANT, document.ref.id) == held
 

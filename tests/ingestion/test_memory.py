@@ -21,7 +21,7 @@ MIB = 2**20
 def test_the_memory_of_children_counts() -> None:
     alone = resident_bytes()
     program = f"x = bytearray({200 * MIB}); print('ready', flush=True); input()"
-    child = subprocess.Popen(  # noqa: S603
+    child = subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stdin=subprocess.PIPE
     )
     assert child.stdout is not None

@@ -65,7 +65,7 @@ async def test_a_new_file_is_found_by_those_who_may_read_it_and_by_nobody_else(
     document = await stored(platform)
     assert (document.state, document.settled, document.error) == (DocumentState.ACTIVE, True, None)
     assert document.original is not None
-    assert await platform.originals.read(document.original) == LEAVE.encode()
+    assert (await platform.originals.body_of(document.original)).read() == LEAVE.encode()
 
 
 async def test_the_same_file_again_embeds_nothing(platform: Platform) -> None:

@@ -54,9 +54,11 @@ from rag.storage.access.groups import Groups
 from rag.storage.database import open_database
 from rag.storage.documents.passages import Passages
 from rag.storage.documents.records import DocumentState, StoredDocument
+from rag.storage.generations.records import FIRST
 from rag.storage.jobs.records import Job, JobKind, JobState
 from rag.storage.originals import Originals
 from rag.types import ChunkId
+from tests.generations import with_index
 from tests.ingestion.boxes import Box, BoxParser, packed
 from tests.ingestion.fuse import Fuse, FusedFeed, fused
 from tests.ingestion.platform import SOURCE, TENANT, platform_over
@@ -136,7 +138,10 @@ class Machine(RuleBasedStateMachine):
         pipeline, fuse = self.platform.pipeline, self.fuse
         return replace(
             pipeline,
-            index=fused(pipeline.index, fuse, "upsert", "describe", "delete", "delete_document"),
+            generations=with_index(
+                pipeline.generations,
+                fused(self.platform.index, fuse, "upsert", "describe", "delete", "delete_document"),
+            ),
             documents=fused(
                 pipeline.documents,
                 fuse,
@@ -216,7 +221,7 @@ class Machine(RuleBasedStateMachine):
     # --- what the platform does ---------------------------------------------------------------------
 
     @rule(everything=st.booleans())
-    def only_list(self, everything: bool) -> None:  # noqa: FBT001 - Hypothesis gives it
+    def only_list(self, *, everything: bool) -> None:
         """The source is listed, and of the jobs that makes none is done yet."""
         counted["listing"] += 1
         self.runner.run(self._list(everything=everything))
@@ -230,7 +235,7 @@ class Machine(RuleBasedStateMachine):
         how=st.sampled_from(("kill", "stop", "pause")),
         lists_first=st.booleans(),
     )
-    def crash(self, calls: int, how: str, lists_first: bool) -> None:  # noqa: FBT001
+    def crash(self, calls: int, how: str, *, lists_first: bool) -> None:
         """A process ends, or stands still for longer than its lease, at some call that a job makes."""
         self.runner.run(self._crash(calls, how, lists_first=lists_first))
 
@@ -248,7 +253,7 @@ class Machine(RuleBasedStateMachine):
         self.runner.run(self._away(what))
 
     @rule(everything=st.booleans())
-    def sync_to_the_end(self, everything: bool) -> None:  # noqa: FBT001
+    def sync_to_the_end(self, *, everything: bool) -> None:
         counted["sync"] += 1
         self.runner.run(self._sync_to_the_end(everything=everything))
 
@@ -275,17 +280,22 @@ class Machine(RuleBasedStateMachine):
             await self._run(job, work)
             done += 1
 
+    async def _run_until_the_fuse_blows(self, job: Job, calls: int) -> asyncio.Task[None]:
+        """The job after so many calls, or at its end."""
+        self.fuse.set(calls)
+        running = asyncio.create_task(self._run(job, self.work))
+        blown = asyncio.create_task(self.fuse.blown.wait())
+        await asyncio.wait({running, blown}, return_when=asyncio.FIRST_COMPLETED)
+        blown.cancel()
+        return running
+
     async def _crash(self, calls: int, how: str, *, lists_first: bool) -> None:
         if lists_first:
             await self.platform.jobs.enqueue([sync_job(TENANT, SOURCE)])
         job = await self._claim()
         if job is None:
             return
-        self.fuse.set(calls)
-        running = asyncio.create_task(self._run(job, self.work))
-        blown = asyncio.create_task(self.fuse.blown.wait())
-        await asyncio.wait({running, blown}, return_when=asyncio.FIRST_COMPLETED)
-        blown.cancel()
+        running = await self._run_until_the_fuse_blows(job, calls)
         if running.done():
             self.fuse.clear()
             await running
@@ -306,11 +316,7 @@ class Machine(RuleBasedStateMachine):
         job = await self._claim()
         if job is None:
             return
-        self.fuse.set(calls)
-        running = asyncio.create_task(self._run(job, self.work))
-        blown = asyncio.create_task(self.fuse.blown.wait())
-        await asyncio.wait({running, blown}, return_when=asyncio.FIRST_COMPLETED)
-        blown.cancel()
+        running = await self._run_until_the_fuse_blows(job, calls)
         # What it fetched may be newer than what it was told of; only the next sync would notice.
         was_told_of = len(self.reference.since_told.get(uri, ())) == 1
         if not running.done() and job.kind is not JobKind.SYNC and was_told_of:
@@ -391,7 +397,7 @@ class Machine(RuleBasedStateMachine):
         needed: set[str] = set()
         for document in await self._documents():
             assert document.settled, f"{document.ref.uri} was left half done"
-            chunks = await self.platform.documents.held(document.ref.id)
+            chunks = await self.platform.documents.held(document.ref.id, FIRST)
             current = await self.platform.documents.chunks(TENANT, document.ref.id)
             assert set(current) == chunks
             held |= dict.fromkeys(chunks, document.access)
@@ -410,7 +416,7 @@ class Machine(RuleBasedStateMachine):
 
 def run(make_database: MakeDatabase, *, steps: int) -> None:
     counted.clear()
-    run_state_machine_as_test(  # pyright: ignore[reportUnknownMemberType]
+    run_state_machine_as_test(
         lambda: Machine(make_database),  # pyright: ignore[reportArgumentType] - it takes any that makes one
         settings=settings(
             max_examples=max(1, steps // STEPS_OF_AN_EXAMPLE),

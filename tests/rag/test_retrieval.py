@@ -40,9 +40,6 @@ class Ledger:
             chunk: held[0] for chunk, held in known if held and scope.admits(ACME, held[1], at=NOW)
         }
 
-    async def fields(self, names: Collection[str], *, scope: AccessScope) -> frozenset[str]:
-        return frozenset(names) if scope.tenant == ACME else frozenset()
-
 
 @dataclass
 class Reversing:

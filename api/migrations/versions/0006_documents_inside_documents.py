@@ -26,6 +26,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("ix_documents_parent", table_name="documents")
-    with op.batch_alter_table("documents") as batch:
-        batch.drop_column("room")
-        batch.drop_column("parent")
+    # Not in a batch: SQLite would drop the table, and with it by cascade what hangs on its rows.
+    op.drop_column("documents", "room")
+    op.drop_column("documents", "parent")

@@ -23,7 +23,7 @@ _ENOUGH = 2
 def encoding(file: FileSubject) -> Finding | None:
     """UTF-8 passes, with a byte-order mark or without. Anything else is read by the parser as the
     likeliest, and said here."""
-    body = file.resource.body[:_SAMPLE_BYTES]
+    body = file.resource.body.read(_SAMPLE_BYTES)
     if kind_of(body) != "text/plain":
         return None
     for mark, name in _MARKS:
@@ -31,7 +31,7 @@ def encoding(file: FileSubject) -> Finding | None:
             return Finding(reason=Reason.LEGACY_ENCODING, detail=f"marked as {name}")
     if body.count(0) > len(body) // 8:
         return Finding(reason=Reason.LEGACY_ENCODING, detail="two or four bytes a character")
-    if _is_utf8(body, cut=len(file.resource.body) > len(body)):
+    if _is_utf8(body, cut=file.resource.body.size > len(body)):
         return None
     if len(_UTF8_LETTER.findall(body)) >= _ENOUGH:
         return Finding(reason=Reason.MIXED_ENCODINGS, detail="some bytes are UTF-8, some are not")

@@ -36,11 +36,12 @@ _BINARY: Mapping[str, frozenset[str]] = MappingProxyType(
 """By what the bytes are: the media types that may be declared of them."""
 _SPOKEN_OF = frozenset(each for declared in _BINARY.values() for each in declared)
 _UNDECLARED = frozenset({"", "application/octet-stream", "binary/octet-stream"})
+BEGINNING_BYTES = 1024
 _WHITE = b" \t\r\n\x0b\x0c\x00"
 
 
 def size(file: FileSubject) -> Finding | None:
-    limit, found = file.policy.max_bytes, len(file.resource.body)
+    limit, found = file.policy.max_bytes, file.resource.body.size
     if not limit or found <= limit:
         return None
     return Finding(
@@ -52,9 +53,9 @@ def size(file: FileSubject) -> Finding | None:
 
 def emptiness(file: FileSubject) -> Finding | None:
     body = file.resource.body
-    if body[:4096].strip(_WHITE) or body.strip(_WHITE):
+    if body.read(4096).strip(_WHITE) or any(piece.strip(_WHITE) for piece in body.pieces()):
         return None
-    what = "the file is empty" if not body else "there is nothing but white space"
+    what = "the file is empty" if not body.size else "there is nothing but white space"
     return Finding(reason=Reason.EMPTY, detail=what)
 
 
@@ -62,10 +63,10 @@ def media_type(file: FileSubject) -> Finding | None:
     declared = file.resource.media_type.partition(";")[0].strip().lower()
     if declared in _UNDECLARED:
         return None
-    found = kind_of(file.resource.body)
+    found = kind_of(file.resource.body.read(BEGINNING_BYTES))
     allowed = _BINARY.get(found)
     fits = declared not in _SPOKEN_OF if allowed is None else declared in allowed
-    if fits or not file.resource.body:
+    if fits or not file.resource.body.size:
         return None
     return Finding(
         reason=Reason.TYPE_MISMATCH,
@@ -74,11 +75,11 @@ def media_type(file: FileSubject) -> Finding | None:
 
 
 def kind_of(body: bytes) -> str:
-    """What the bytes begin like; `text/plain` where no known beginning fits."""
+    """What the bytes begin like, of which the first `BEGINNING_BYTES` are enough; `text/plain` where no known beginning fits."""
     for beginning, kind in _BEGINNINGS:
         if body.startswith(beginning):
             return kind
-    return "application/pdf" if b"%PDF-" in body[:1024] else "text/plain"
+    return "application/pdf" if b"%PDF-" in body[:BEGINNING_BYTES] else "text/plain"
 
 
 CHECKS = (

@@ -56,7 +56,7 @@ def lost_characters(text: TextSubject) -> Finding | None:
         reason=Reason.REPLACEMENT_CHARACTERS,
         detail=f"{lost} characters were lost",
         result=_objected(
-            text, lost > max(_LOST_BY_ACCIDENT, _MANY_LOST * sum(map(len, text.pieces)))
+            text, is_bad=lost > max(_LOST_BY_ACCIDENT, _MANY_LOST * sum(map(len, text.pieces)))
         ),
         counts={"replacement_characters": lost},
     )
@@ -77,7 +77,7 @@ def word_likeness(text: TextSubject) -> Finding | None:
     return Finding(
         reason=Reason.GARBLED,
         detail=f"{share:.0%} of {len(judged)} tokens look like words",
-        result=_objected(text, share < _HOPELESS),
+        result=_objected(text, is_bad=share < _HOPELESS),
     )
 
 
@@ -122,7 +122,7 @@ def mixed_scripts(text: TextSubject) -> Finding | None:
     )
 
 
-def _objected(text: TextSubject, is_bad: bool) -> Result:  # noqa: FBT001 - one claim
+def _objected(text: TextSubject, *, is_bad: bool) -> Result:
     if is_bad and text.policy.garbled is Objection.QUARANTINE:
         return Result.QUARANTINED
     return Result.WARNED

@@ -1,20 +1,17 @@
 """Changing group edges, inside one transaction."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
 
 from sqlalchemy import Connection, text
 
 from rag.access import TenantId
 from rag.storage.access.group_edges import BELOW, FORGET
 from rag.storage.database import Database, insert_into
+from rag.storage.parts import in_parts
 from rag.storage.tables import GroupEdgeRow, PrincipalEpochRow
 from rag.types import SourceId
-
-_AT_ONCE = 500
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +86,3 @@ def raise_epochs(
     )
     rows = [{"tenant": tenant, "principal": one, "epoch": 1} for one in sorted(reaching)]
     connection.execute(upsert, rows)
-
-
-def in_parts(ordered: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    """As many at a time as one statement may name."""
-    for start in range(0, len(ordered), _AT_ONCE):
-        yield ordered[start : start + _AT_ONCE]

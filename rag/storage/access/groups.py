@@ -18,13 +18,13 @@ from rag.errors import InvalidRequest, NotFound, TooManyGroups
 from rag.storage.access.group_changes import (
     GroupChange,
     change_edges,
-    in_parts,
     lock_groups,
     raise_epochs,
 )
 from rag.storage.access.group_edges import CLOSURE, EDGE, EPOCH, MAX_CLOSURE, UPWARD
 from rag.storage.database import Database
 from rag.storage.moments import now
+from rag.storage.parts import in_parts
 from rag.storage.tables import GroupEdgeRow
 from rag.types import SourceId
 

@@ -9,12 +9,13 @@ here raises a member's fence, so that an ingest of it that is under way is overt
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, select
+from sqlalchemy import Connection, bindparam, exists, select
 
 from rag.access import AccessList
 from rag.errors import PermanentError
 from rag.narrowing import narrowed
 from rag.storage.database import Database
+from rag.storage.documents.contents import forget_contents
 from rag.storage.documents.records import DocumentState, HeldIn, NewVersion, inherited
 from rag.storage.documents.rows import (
     COLUMNS,
@@ -27,7 +28,7 @@ from rag.storage.documents.rows import (
 )
 from rag.storage.jobs.records import JobKind
 from rag.storage.records import access_of_json, json_of_access
-from rag.storage.tables import ChunkRow, DocumentRow, JobRow
+from rag.storage.tables import DocumentRow, JobRow
 from rag.types import DocumentId, Metadata
 
 _IS_BEING_CHANGED = exists().where(
@@ -211,5 +212,5 @@ def _describe(
 def _take_away(connection: Connection, row: Any, moment: datetime) -> None:
     values = VALUES_OF_DELETED | {"updated_at": moment, "fence": row.fence + 1}
     write_document(connection, DocumentId(row.id), row.fence, values)
-    connection.execute(delete(ChunkRow).where(ChunkRow.document == row.id))
+    forget_contents(connection, DocumentId(row.id))
     take_members_away(connection, DocumentId(row.id), moment)

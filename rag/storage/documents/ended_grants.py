@@ -1,7 +1,7 @@
 """Documents of which the index still holds a grant that has ended."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, select
@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from rag.access import TenantId
 from rag.storage.database import Database
 from rag.storage.documents.records import DocumentState, StoredDocument
-from rag.storage.documents.rows import TAKEN, document_of, write_document
+from rag.storage.documents.rows import write_document
 from rag.storage.moments import now
 from rag.storage.tables import DocumentRow
 from rag.types import DocumentId
@@ -38,19 +38,6 @@ class EndedGrants:
         )
         rows = await self.database.rows(statement)
         return [(TenantId(row.tenant), DocumentId(row.id)) for row in rows]
-
-    async def take(self, tenant: TenantId, document: DocumentId) -> StoredDocument | None:
-        """Take in hand, like `begin`, a document that readers see; None where they see none."""
-
-        def work(connection: Connection) -> StoredDocument | None:
-            row = connection.execute(TAKEN, {"this": document}).one_or_none()
-            if row is None or row.tenant != tenant or row.state != DocumentState.ACTIVE.value:
-                return None
-            taken = {"settled": False, "fence": row.fence + 1}
-            write_document(connection, document, row.fence, taken)
-            return replace(document_of(row), fence=row.fence + 1)
-
-        return await self.database.write(work)
 
     async def dropped(self, taken: StoredDocument, *, next_expiry: datetime | None) -> None:
         """The index holds no ended grant of the document any more; the next one ends then."""

@@ -6,14 +6,14 @@ Writing a document is optimistic: `begin` hands out a fence, every later write n
 a write whose fence was overtaken raises `Overtaken` and changes nothing.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Executable, delete, exists, select, update
+from sqlalchemy import Connection, Executable, exists, select, update
 
 from rag.access import AccessList, TenantId
 from rag.storage.database import Dialect, insert_for
@@ -25,11 +25,18 @@ from rag.storage.documents.containment import (
     take_members_away,
     tell_members,
 )
+from rag.storage.documents.contents import (
+    forget_contents,
+    gone_from,
+    serving,
+    write_chunks,
+    write_rendition,
+    write_token_vectors,
+)
 from rag.storage.documents.reads import DocumentReads
 from rag.storage.documents.records import (
     DocumentState,
     HeldIn,
-    NewChunk,
     NewVersion,
     SeenAs,
     StoredDocument,
@@ -42,22 +49,19 @@ from rag.storage.documents.rows import (
     VALUES_OF_HIDDEN,
     Overtaken,
     audience_of,
-    delete_chunks,
     document_of,
-    held_chunks,
     lock_original,
     note_fields,
     values_of_access,
     values_of_begun,
     values_of_metadata,
     values_of_version,
-    write_chunks,
     write_document,
-    write_token_vectors,
 )
+from rag.storage.generations.records import GenerationId, NewChunk, NewRendition
 from rag.storage.jobs.records import JobState
 from rag.storage.records import Digest
-from rag.storage.tables import ChunkRow, DocumentRow, JobRow
+from rag.storage.tables import DocumentRow, JobRow
 from rag.storage.verdicts.records import Validation
 from rag.storage.verdicts.rows import (
     forget_profile,
@@ -65,7 +69,7 @@ from rag.storage.verdicts.rows import (
     write_profile,
     write_validation,
 )
-from rag.types import Chunk, ChunkId, DocumentId, DocumentRef, Metadata
+from rag.types import ChunkId, DocumentId, DocumentRef, Metadata
 
 __all__ = ["Documents", "Overtaken"]
 
@@ -178,31 +182,40 @@ class Documents(DocumentReads):
 
         await self.database.write(work)
 
-    async def stage(self, chunks: Sequence[NewChunk], *, fence: int) -> None:
+    async def stage(
+        self, chunks: Sequence[NewChunk], *, generation: GenerationId, fence: int
+    ) -> None:
         """Hold chunks of a version that is still being embedded; no reader sees them."""
         if not chunks:
             return
 
         def work(connection: Connection) -> None:
             write_document(connection, chunks[0].chunk.document.id, fence, {})
-            write_chunks(connection, self.database, [each.chunk for each in chunks], only_new=True)
-            write_token_vectors(connection, self.database, chunks)
+            write_chunks(
+                connection,
+                self.database,
+                [each.chunk for each in chunks],
+                generation=generation,
+                only_new=True,
+            )
+            write_token_vectors(connection, self.database, chunks, generation=generation)
 
         await self.database.write(work)
 
     async def switch(
         self,
         new: NewVersion,
-        chunks: Sequence[Chunk],
+        renditions: Sequence[NewRendition],
         *,
-        fresh: Sequence[NewChunk],
         fence: int,
         settles: bool = False,
-    ) -> set[ChunkId]:
-        """Show the new version instead of the old, in one transaction; the chunks that are gone.
+    ) -> dict[GenerationId, set[ChunkId]]:
+        """Show the new version instead of the old, in one transaction and in every generation of
+        `renditions`; the chunks that are gone from each. What another generation holds of the
+        document is shown to nobody until it has a rendition of this version.
 
-        `chunks` is the whole version; `fresh` those of it that were not held before. `settles`
-        says that the index needs no more work unless chunks are gone.
+        `settles` says that the index needs no more work unless chunks are gone. Raises `Overtaken`
+        also where none of `renditions` is for the generation that readers search.
         """
         document = new.ref.id
         moment = self.clock()
@@ -210,16 +223,15 @@ class Documents(DocumentReads):
         fields = (new.ref.tenant, audience_of(new.access), *sorted(new.metadata))
         noted = fields in self._noted
 
-        def work(connection: Connection) -> set[ChunkId]:
+        def work(connection: Connection) -> dict[GenerationId, set[ChunkId]]:
             lock_original(connection, self.database, new.original)
-            before = held_chunks(connection, document)
-            gone = before - {chunk.id for chunk in chunks}
-            settled = settles and not gone
+            if serving(connection) not in {each.rendition.generation for each in renditions}:
+                raise Overtaken("readers search another generation since")
+            gone = gone_from(connection, document, renditions)
+            settled = settles and not any(gone.values())
             write_document(connection, document, fence, values | {"settled": settled})
+            self._write_renditions(connection, document, renditions, gone)
             switch_members(connection, self.database, new, moment=moment)
-            delete_chunks(connection, gone)
-            write_chunks(connection, self.database, chunks)
-            write_token_vectors(connection, self.database, fresh)
             self._write_verdicts(connection, new, fence)
             if not noted:
                 note_fields(connection, self.database, new.ref.tenant, new.metadata, new.access)
@@ -230,6 +242,44 @@ class Documents(DocumentReads):
             self._noted.clear()
         self._noted.add(fields)
         return gone
+
+    async def take(self, tenant: TenantId, document: DocumentId) -> StoredDocument | None:
+        """Take in hand, like `begin`, a document that readers see; None where they see none."""
+
+        def work(connection: Connection) -> StoredDocument | None:
+            row = connection.execute(TAKEN, {"this": document}).one_or_none()
+            if row is None or row.tenant != tenant or row.state != DocumentState.ACTIVE.value:
+                return None
+            taken = {"settled": False, "fence": row.fence + 1}
+            write_document(connection, document, row.fence, taken)
+            return replace(document_of(row), fence=row.fence + 1)
+
+        return await self.database.write(work)
+
+    async def add_renditions(
+        self, document: DocumentId, renditions: Sequence[NewRendition], *, fence: int
+    ) -> dict[GenerationId, set[ChunkId]]:
+        """Give generations that lack the document what they hold of the version that is shown; the
+        chunks that are gone from each. Readers of the others see no change."""
+
+        def work(connection: Connection) -> dict[GenerationId, set[ChunkId]]:
+            write_document(connection, document, fence, {})
+            gone = gone_from(connection, document, renditions)
+            self._write_renditions(connection, document, renditions, gone)
+            return gone
+
+        return await self.database.write(work)
+
+    def _write_renditions(
+        self,
+        connection: Connection,
+        document: DocumentId,
+        renditions: Sequence[NewRendition],
+        gone: Mapping[GenerationId, Collection[ChunkId]],
+    ) -> None:
+        for each in renditions:
+            of_this = gone[each.rendition.generation]
+            write_rendition(connection, self.database, document, each, gone=of_this)
 
     def _write_verdicts(self, connection: Connection, new: NewVersion, fence: int) -> None:
         tenant, document = new.ref.tenant, new.ref.id
@@ -338,7 +388,7 @@ class Documents(DocumentReads):
         def work(connection: Connection) -> None:
             write_document(connection, document, known.fence, values)
             if hidden:
-                connection.execute(delete(ChunkRow).where(ChunkRow.document == document))
+                forget_contents(connection, document)
                 take_members_away(connection, document, moment)
                 forget_profile(connection, document)
             self._write_validation(connection, known.ref.tenant, document, validation, known.fence)
@@ -361,7 +411,7 @@ class Documents(DocumentReads):
                 return None
             taken = {"fence": row.fence + 1}
             write_document(connection, document, row.fence, values | taken)
-            connection.execute(delete(ChunkRow).where(ChunkRow.document == document))
+            forget_contents(connection, document)
             take_members_away(connection, document, values["updated_at"])
             forget_verdicts(connection, document)
             return replace(document_of(row), fence=row.fence + 1)

@@ -15,18 +15,19 @@ from sqlalchemy.orm import aliased
 from rag.access import AccessList, AccessScope, TenantId
 from rag.storage.database import Database
 from rag.storage.documents.admission import FRESHNESS, AgeLimit, stored_access
+from rag.storage.documents.contents import IS_SHOWN
 from rag.storage.documents.records import DocumentState
+from rag.storage.generations.records import FIRST, GenerationId
 from rag.storage.moments import now
 from rag.storage.records import access_of_json
 from rag.storage.tables import (
     ChunkRow,
     DocumentRow,
-    MetadataFieldRow,
+    RenditionRow,
     SourceRow,
     TokenVectorsRow,
 )
 from rag.types import (
-    BUILT_IN_FIELDS,
     Chunk,
     ChunkId,
     DocumentId,
@@ -52,6 +53,8 @@ class Passages:
     database: Database
     age_limit: AgeLimit = field(default_factory=AgeLimit)
     clock: Callable[[], datetime] = now
+    generation: GenerationId = FIRST
+    """The generation whose chunks these are: those of its index, and no others."""
 
     async def readable(
         self, chunks: Collection[ChunkId], *, scope: AccessScope
@@ -61,26 +64,14 @@ class Passages:
         found = await self._admitted(_CHUNKS, scope, chunks=list(chunks))
         return {hit.chunk.id: hit for hit in found}
 
-    async def fields(self, names: Collection[str], *, scope: AccessScope) -> frozenset[str]:
-        asked = frozenset(names)
-        known = asked.intersection(BUILT_IN_FIELDS)
-        if known == asked:
-            return known
-        named = {"tenant": scope.tenant, "names": sorted(asked - known)}
-        moment = self.clock()
-        return known.union(
-            row.name
-            for row in await self.database.rows(_FIELDS, named)
-            if scope.admits(scope.tenant, access_of(row.access), at=moment)
-        )
-
     async def token_vectors(
         self, tenant: TenantId, chunks: Collection[ChunkId]
     ) -> Mapping[ChunkId, TokenVectors]:
         """Chunks without token vectors are left out."""
         if not chunks:
             return {}
-        rows = await self.database.rows(_TOKENS, {"tenant": tenant, "chunks": list(chunks)})
+        asked = {"tenant": tenant, "generation": self.generation, "chunks": list(chunks)}
+        rows = await self.database.rows(_TOKENS, asked)
         return {
             ChunkId(row.chunk): np.frombuffer(row.vectors, np.int8).reshape(-1, row.dimensions)
             for row in rows
@@ -89,7 +80,8 @@ class Passages:
     async def _admitted(
         self, query: Select[*tuple[Any, ...]], scope: AccessScope, **parameters: Any
     ) -> list[RetrievedChunk]:
-        rows = await self.database.rows(query, {"tenant": scope.tenant} | parameters)
+        asked = {"tenant": scope.tenant, "generation": self.generation}
+        rows = await self.database.rows(query, asked | parameters)
         moment = self.clock()
         documents: dict[str, _Described | None] = {}
         hits: list[RetrievedChunk] = []
@@ -148,15 +140,18 @@ _CURRENT = (
         *FRESHNESS,
         _newer.id.label("newer"),
     )
-    .join(
-        DocumentRow,
-        and_(DocumentRow.id == ChunkRow.document, DocumentRow.version == ChunkRow.version),
-    )
+    .join(DocumentRow, DocumentRow.id == ChunkRow.document)
+    .join(RenditionRow, IS_SHOWN)
     .join(SourceRow, SourceRow.id == DocumentRow.source)
     .outerjoin(_newer, and_(_newer.supersedes == DocumentRow.id, _newer.state == _ALIVE))
-    .where(ChunkRow.tenant == bindparam("tenant"), DocumentRow.state == _ALIVE)
+    .where(
+        ChunkRow.generation == bindparam("generation"),
+        ChunkRow.tenant == bindparam("tenant"),
+        DocumentRow.state == _ALIVE,
+    )
 )
-"""Every chunk of the tenant that is in its document's current version, access unchecked.
+"""Every chunk of the tenant that the generation has of its document's current version, access
+unchecked.
 
 A document that two others say they replace gives each of its chunks twice. No condition names
 `documents.tenant`, which has an index: a planner would walk all the tenant's documents by it.
@@ -174,16 +169,17 @@ _SUCCESSORS = (
     .where(DocumentRow.id.in_(bindparam("documents", expanding=True)), DocumentRow.state == _ALIVE)
     .order_by(DocumentRow.id)
 )
-_FIELDS = select(
-    MetadataFieldRow.name, type_coerce(MetadataFieldRow.access, Text).label("access")
-).where(
-    MetadataFieldRow.tenant == bindparam("tenant"),
-    MetadataFieldRow.name.in_(bindparam("names", expanding=True)),
-)
 _TOKENS = (
     select(TokenVectorsRow.chunk, TokenVectorsRow.dimensions, TokenVectorsRow.vectors)
-    .join(ChunkRow, ChunkRow.id == TokenVectorsRow.chunk)
+    .join(
+        ChunkRow,
+        and_(
+            ChunkRow.generation == TokenVectorsRow.generation,
+            ChunkRow.id == TokenVectorsRow.chunk,
+        ),
+    )
     .where(
+        TokenVectorsRow.generation == bindparam("generation"),
         ChunkRow.tenant == bindparam("tenant"),
         TokenVectorsRow.chunk.in_(bindparam("chunks", expanding=True)),
     )

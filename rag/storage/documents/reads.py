@@ -11,11 +11,26 @@ from rag.access import AccessScope, TenantId
 from rag.errors import NotFound
 from rag.storage.database import Database
 from rag.storage.documents.admission import FRESHNESS, AgeLimit, StoredAccess, stored_access
+from rag.storage.documents.contents import (
+    CHUNK_IDS,
+    IS_SHOWN,
+    RENDITIONS,
+    SERVING,
+    rendition_of,
+)
 from rag.storage.documents.records import DocumentState, ReadableDocument, StoredDocument
-from rag.storage.documents.rows import CHUNK_IDS, COLUMNS, document_of
+from rag.storage.documents.rows import COLUMNS, document_of
+from rag.storage.generations.records import GenerationId, Rendition
 from rag.storage.moments import now
 from rag.storage.records import access_of_json
-from rag.storage.tables import ChunkRow, DocumentRow, JobRow, MetadataFieldRow, SourceRow
+from rag.storage.tables import (
+    ChunkRow,
+    DocumentRow,
+    JobRow,
+    MetadataFieldRow,
+    RenditionRow,
+    SourceRow,
+)
 from rag.types import ChunkId, DocumentId, SourceId
 
 _LOOKED_UP_AT_ONCE = 500
@@ -101,20 +116,30 @@ class DocumentReads:
             level = below
         return found
 
-    async def held(self, document: DocumentId) -> set[ChunkId]:
-        """Chunks that the ledger holds of any version: the index holds each of them too."""
-        rows = await self.database.rows(CHUNK_IDS, {"this": document})
+    async def renditions(self, document: DocumentId) -> dict[GenerationId, Rendition]:
+        """What the generations hold of it; what is dropped may still be among them."""
+        rows = await self.database.rows(RENDITIONS, {"this": document})
+        return {found.generation: found for found in map(rendition_of, rows)}
+
+    async def held(self, document: DocumentId, generation: GenerationId) -> set[ChunkId]:
+        """Chunks that the ledger holds of any version: the generation's index holds each too."""
+        rows = await self.database.rows(CHUNK_IDS, {"this": document, "generation": generation})
         return {ChunkId(row.id) for row in rows}
 
-    async def chunks(self, tenant: TenantId, document: DocumentId) -> list[ChunkId]:
-        """The chunks of the current version in their order."""
+    async def chunks(
+        self, tenant: TenantId, document: DocumentId, generation: GenerationId | None = None
+    ) -> list[ChunkId]:
+        """The chunks of the current version in their order; of the generation that serves, unless
+        another is named."""
         statement = (
             select(ChunkRow.id)
-            .join(
-                DocumentRow,
-                (DocumentRow.id == ChunkRow.document) & (DocumentRow.version == ChunkRow.version),
+            .join(DocumentRow, DocumentRow.id == ChunkRow.document)
+            .join(RenditionRow, IS_SHOWN)
+            .where(
+                DocumentRow.id == document,
+                DocumentRow.tenant == tenant,
+                ChunkRow.generation == (SERVING if generation is None else generation),
             )
-            .where(DocumentRow.id == document, DocumentRow.tenant == tenant)
             .order_by(ChunkRow.ordinal)
         )
         return [ChunkId(row.id) for row in await self.database.rows(statement)]
@@ -125,7 +150,10 @@ class DocumentReads:
         """Raises `NotFound`, whether it is not there or not for this scope."""
         chunks = (
             select(func.count())
-            .where(ChunkRow.document == DocumentRow.id, ChunkRow.version == DocumentRow.version)
+            .select_from(ChunkRow)
+            .join(RenditionRow, IS_SHOWN)
+            .where(ChunkRow.document == DocumentRow.id, ChunkRow.generation == SERVING)
+            .correlate(DocumentRow)
             .scalar_subquery()
         )
         alive = DocumentRow.state == DocumentState.ACTIVE.value

@@ -8,14 +8,7 @@ from enum import StrEnum
 from rag.access import AccessList
 from rag.storage.records import Digest
 from rag.storage.verdicts.records import Profile, Release, Validation
-from rag.types import (
-    Chunk,
-    DocumentId,
-    DocumentRef,
-    Metadata,
-    TokenVectors,
-    VersionId,
-)
+from rag.types import DocumentId, DocumentRef, Metadata, VersionId
 
 
 class DocumentState(StrEnum):
@@ -49,9 +42,6 @@ class StoredDocument:
     source_metadata: Metadata
     parsed_metadata: Metadata
     content_hash: str | None
-    parser: str | None
-    chunker: str | None
-    embedder: str | None
     original: Digest | None
     media_type: str | None
     size: int | None
@@ -89,14 +79,6 @@ class ReadableDocument:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewChunk:
-    """A chunk on its way into the ledger. The index holds it already."""
-
-    chunk: Chunk
-    tokens: TokenVectors | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NewVersion:
     """What a document becomes when its new version is switched to."""
 
@@ -110,9 +92,6 @@ class NewVersion:
     source_metadata: Metadata
     parsed_metadata: Metadata
     content_hash: str
-    parser: str
-    chunker: str
-    embedder: str
     original: Digest
     media_type: str
     size: int

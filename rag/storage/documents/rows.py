@@ -1,38 +1,19 @@
-"""Documents and chunks as rows: the turning of one into the other, and the writes they share."""
+"""Documents as rows: the turning of one into the other, and the writes they share."""
 
 import json
-from collections.abc import Collection, Sequence
 from datetime import datetime
-from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Executable, bindparam, delete, select, text, update
+from sqlalchemy import Connection, bindparam, select, text, update
 
 from rag.access import AccessList, TenantId
 from rag.errors import TransientError
-from rag.storage.database import Database, Dialect, insert_for, insert_into
-from rag.storage.documents.records import DocumentState, NewChunk, NewVersion, StoredDocument
-from rag.storage.records import Digest, access_of_json, fingerprint_of, json_of_access, storable
-from rag.storage.tables import (
-    Base,
-    ChunkRow,
-    DocumentRow,
-    MetadataFieldRow,
-    TokenVectorsRow,
-)
+from rag.storage.database import Database, insert_into
+from rag.storage.documents.records import DocumentState, NewVersion, StoredDocument
+from rag.storage.records import Digest, access_of_json, fingerprint_of, json_of_access
+from rag.storage.tables import DocumentRow, MetadataFieldRow
 from rag.storage.verdicts.records import release_of_json
-from rag.types import (
-    Chunk,
-    ChunkId,
-    DocumentId,
-    DocumentRef,
-    Metadata,
-    SourceId,
-    TokenVectors,
-    VersionId,
-)
-
-_AT_ONCE = 500
+from rag.types import DocumentId, DocumentRef, Metadata, SourceId, VersionId
 
 
 class Overtaken(TransientError):  # noqa: N818 - an outcome with a name, like those in errors.py
@@ -58,9 +39,6 @@ COLUMNS = (
     DocumentRow.source_fields,
     DocumentRow.parsed_fields,
     DocumentRow.content_hash,
-    DocumentRow.parser,
-    DocumentRow.chunker,
-    DocumentRow.embedder,
     DocumentRow.original,
     DocumentRow.media_type,
     DocumentRow.size,
@@ -102,9 +80,6 @@ def document_of(row: Any) -> StoredDocument:
         source_metadata=row.source_fields,
         parsed_metadata=row.parsed_fields,
         content_hash=row.content_hash,
-        parser=row.parser,
-        chunker=row.chunker,
-        embedder=row.embedder,
         original=Digest(row.original) if row.original else None,
         media_type=row.media_type,
         size=row.size,
@@ -168,9 +143,6 @@ def values_of_version(new: NewVersion, moment: datetime) -> dict[str, Any]:
         "source_fields": dict(new.source_metadata),
         "parsed_fields": dict(new.parsed_metadata),
         "content_hash": new.content_hash,
-        "parser": new.parser,
-        "chunker": new.chunker,
-        "embedder": new.embedder,
         "original": new.original,
         "media_type": new.media_type,
         "size": new.size,
@@ -290,86 +262,3 @@ def lock_original(connection: Connection, database: Database, digest: Digest) ->
     if database.dialect == "postgresql":
         statement = text("SELECT pg_advisory_xact_lock(hashtextextended(:digest, 0))")
         connection.execute(statement, {"digest": digest})
-
-
-# --- chunks ------------------------------------------------------------------------------------
-
-
-CHUNK_IDS = select(ChunkRow.id).where(ChunkRow.document == bindparam("this"))
-"""Chunks of any version of `this`."""
-
-
-def held_chunks(connection: Connection, document: DocumentId) -> set[ChunkId]:
-    return {ChunkId(row.id) for row in connection.execute(CHUNK_IDS, {"this": document})}
-
-
-def delete_chunks(connection: Connection, chunks: Collection[ChunkId]) -> None:
-    ordered = sorted(chunks)
-    for start in range(0, len(ordered), _AT_ONCE):
-        some = ordered[start : start + _AT_ONCE]
-        connection.execute(delete(ChunkRow).where(ChunkRow.id.in_(some)))
-
-
-def write_chunks(
-    connection: Connection,
-    database: Database,
-    chunks: Sequence[Chunk],
-    *,
-    only_new: bool = False,
-) -> None:
-    """Insert `chunks`; those that are there get their new place and version, or with `only_new`
-    stay as readers see them."""
-    if not chunks:
-        return
-    rows = [_row_of_chunk(chunk) for chunk in chunks]
-    statement = (
-        insert_into(database, ChunkRow).on_conflict_do_nothing()
-        if only_new
-        else _upsert(database.dialect, ChunkRow)
-    )
-    connection.execute(statement, rows)
-
-
-def write_token_vectors(
-    connection: Connection, database: Database, chunks: Sequence[NewChunk]
-) -> None:
-    rows = [
-        _row_of_tokens(each.chunk.id, each.tokens) for each in chunks if each.tokens is not None
-    ]
-    if not rows:
-        return
-    connection.execute(_upsert(database.dialect, TokenVectorsRow), rows)
-
-
-@cache
-def _upsert(dialect: Dialect, row: type[Base]) -> Executable:
-    """Insert rows, or give those that are there their new values. Made once: naming every column
-    of what is excluded takes as long as the write."""
-    new = insert_for(dialect, row)
-    kept = {"id", "tenant", "document", "chunk"}
-    columns = [column.name for column in row.__table__.columns if column.name not in kept]
-    return new.on_conflict_do_update(
-        index_elements=[column.name for column in row.__table__.primary_key],
-        set_={name: new.excluded[name] for name in columns},
-    )
-
-
-def _row_of_chunk(chunk: Chunk) -> dict[str, Any]:
-    return {
-        "id": chunk.id,
-        "tenant": chunk.document.tenant,
-        "document": chunk.document.id,
-        "version": chunk.version,
-        "ordinal": chunk.ordinal,
-        "text": chunk.text,
-        "heading_path": [storable(heading) for heading in chunk.heading_path],
-        "kind": chunk.kind,
-        "span_start": chunk.span.start,
-        "span_end": chunk.span.end,
-        "page": chunk.page,
-        "embedded_hash": fingerprint_of(chunk.embedded_text),
-    }
-
-
-def _row_of_tokens(chunk: ChunkId, tokens: TokenVectors) -> dict[str, Any]:
-    return {"chunk": chunk, "dimensions": tokens.shape[1], "vectors": tokens.tobytes()}

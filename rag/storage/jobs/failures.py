@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 from rag.access import TenantId
 from rag.storage.database import Database
 from rag.storage.jobs.ledger import Jobs, again, has_ended_since
-from rag.storage.jobs.records import Job, JobState
+from rag.storage.jobs.records import Job, JobKind, JobState
 from rag.storage.jobs.rows import COLUMNS, job_of
 from rag.storage.tables import JobRow, UtcDateTime
 from rag.types import SourceId
@@ -41,9 +41,15 @@ class Failures:
     database: Database
 
     async def groups(
-        self, tenant: TenantId, *, source: SourceId | None = None
+        self,
+        tenant: TenantId | None,
+        *,
+        source: SourceId | None = None,
+        kind: JobKind | None = None,
+        since: datetime | None = None,
     ) -> list[FailureGroup]:
-        """By state and kind of error, the most frequent first."""
+        """By state and kind of error, the most frequent first; of jobs made from `since` on. Without `tenant`, of all of them:
+        what an example says is for its own tenant alone."""
         columns = (
             JobRow.state,
             JobRow.error_class,
@@ -53,7 +59,7 @@ class Failures:
             func.max(JobRow.id).label("example"),
         )
         grouped = (
-            _standing(columns, tenant, FAILED_STATES, source, None)
+            _standing(columns, tenant, FAILED_STATES, source, None, kind=kind, since=since)
             .group_by(JobRow.state, JobRow.error_class)
             .order_by(func.count().desc(), JobRow.error_class)
         )
@@ -96,21 +102,29 @@ class Failures:
 
 def _standing(
     columns: Sequence[Any],
-    tenant: TenantId,
+    tenant: TenantId | None,
     states: Sequence[JobState],
     source: SourceId | None,
     error_class: str | None,
+    *,
+    kind: JobKind | None = None,
+    since: datetime | None = None,
 ) -> Select[*tuple[Any, ...]]:
     live = aliased(JobRow)
     is_retried = exists().where(
         live.source == JobRow.source, live.subject == JobRow.subject, live.state.in_(_LIVE)
     )
     statement = select(*columns).where(
-        JobRow.tenant == tenant,
         JobRow.state.in_([state.value for state in states]),
         ~is_retried,
         ~has_ended_since(),
     )
+    if tenant is not None:
+        statement = statement.where(JobRow.tenant == tenant)
+    if kind is not None:
+        statement = statement.where(JobRow.kind == kind.value)
+    if since is not None:
+        statement = statement.where(JobRow.created_at >= since)
     if source is not None:
         statement = statement.where(JobRow.source == source)
     if error_class is not None:

@@ -283,9 +283,10 @@ _REPLACED = (
 
 def _weight(kind: Any) -> Any:
     return case(
-        (kind == JobKind.UPSERT.value, 2),
-        (kind == JobKind.DELETE.value, 2),
-        (kind == JobKind.ACCESS.value, 1),
+        (kind == JobKind.UPSERT.value, 3),
+        (kind == JobKind.DELETE.value, 3),
+        (kind == JobKind.ACCESS.value, 2),
+        (kind == JobKind.REINDEX.value, 1),
         else_=0,
     )
 

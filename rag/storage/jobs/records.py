@@ -23,6 +23,8 @@ class JobKind(StrEnum):
     SYNC = "sync"
     REINDEX = "reindex"
     """One document again, from the original that was kept."""
+    RENDER = "render"
+    """What readers see of a document, in the generations of the index that lack it."""
 
 
 class JobState(StrEnum):

@@ -8,9 +8,7 @@ from enum import StrEnum
 from typing import Any, Literal, Self
 
 from rag.access import TenantId
-from rag.types import (
-    SourceId,
-)
+from rag.types import DocumentId, SourceId
 
 PUSH = "push"
 """The kind of source whose documents apps send. It is never synchronised."""
@@ -85,6 +83,22 @@ class Source:
     """Its share of its tenant's jobs, against those of the tenant's other sources."""
     max_running: int | None = None
     """How many of its jobs may run at a time; None as many as there are slots."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownDocument:
+    """A document as the last sync left it."""
+
+    id: DocumentId
+    uri: str
+    revision: str
+    access_fingerprint: str
+    identity: str | None
+    size: int | None
+    sha256: str | None
+    failed: bool
+    """Its content was not taken in the last time: size and hash are those of an earlier version,
+    if of any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,33 +4,35 @@ The snapshot is the ledger of documents itself: what was never taken in is found
 It is asked for page by page, so that no sync holds all of a large source.
 """
 
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, or_, select, update
+from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from rag.access import AccessList, TenantId
 from rag.storage.database import Database
 from rag.storage.documents.containment import shut_out_members
-from rag.storage.documents.records import DocumentState
 from rag.storage.documents.rows import write_document
 from rag.storage.jobs.records import JobKind
+from rag.storage.moments import now
+from rag.storage.parts import in_parts
 from rag.storage.records import access_of_json, json_of_access
 from rag.storage.sources.cursors import Followed, SyncState, ended_ones, follow, followed_of, needed
+from rag.storage.sources.records import KnownDocument
+from rag.storage.sources.rows import (
+    TAKEN_IN,
+    THERE,
+    are_of,
+    documents_of,
+    known_of,
+    set_missing_since,
+)
 from rag.storage.tables import PENDING, RUNNING, DocumentRow, JobRow, SourceRow
 from rag.types import DocumentId, SourceId
 
-_AT_ONCE = 500
 _PAGE = 5_000
-_TAKEN_IN = (
-    DocumentState.ACTIVE.value,
-    DocumentState.FAILED.value,
-    DocumentState.QUARANTINED.value,
-)
-_THERE = (*_TAKEN_IN, DocumentState.NEW.value)
-"""What can go: also a document whose first ingest never ended."""
 SHUT_OUT = "narrowed, and not yet told"
 """An access fingerprint that no source gives."""
 _LIVE_CHANGES = select(JobRow.subject, JobRow.payload).where(
@@ -41,31 +43,12 @@ _LIVE_CHANGES = select(JobRow.subject, JobRow.payload).where(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownDocument:
-    """A document as the last sync left it."""
-
-    id: DocumentId
-    uri: str
-    revision: str
-    access_fingerprint: str
-    identity: str | None
-    size: int | None
-    sha256: str | None
-    failed: bool
-    """Its content was not taken in the last time: size and hash are those of an earlier version, if of any."""
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 @dataclass(frozen=True, slots=True)
 class Snapshots:
     """Errors: `StorageUnavailable`."""
 
     database: Database
-    clock: Callable[[], datetime] = _now
+    clock: Callable[[], datetime] = now
 
     # --- what is known --------------------------------------------------------------------------
 
@@ -80,11 +63,11 @@ class Snapshots:
         """Those of `documents` that were taken in, or that could not be read; with `unread` also
         those whose first ingest never ended."""
         found: dict[DocumentId, KnownDocument] = {}
-        for some in _slices(documents):
-            states = _THERE if unread else _TAKEN_IN
-            statement = _documents(tenant, source, states).where(DocumentRow.id.in_(some))
+        for some in in_parts(documents):
+            states = THERE if unread else TAKEN_IN
+            statement = documents_of(tenant, source, states).where(DocumentRow.id.in_(some))
             rows = await self.database.rows(statement)
-            found |= {DocumentId(row.id): _known_of(row) for row in rows}
+            found |= {DocumentId(row.id): known_of(row) for row in rows}
         return found
 
     async def identities(
@@ -92,9 +75,9 @@ class Snapshots:
     ) -> set[str]:
         """Those of `identities` that some document of the source has."""
         found: set[str] = set()
-        for some in _slices(sorted(identities)):
+        for some in in_parts(sorted(identities)):
             statement = select(DocumentRow.identity).where(
-                *_of(tenant, source, _TAKEN_IN), DocumentRow.identity.in_(some)
+                *are_of(tenant, source, TAKEN_IN), DocumentRow.identity.in_(some)
             )
             found |= {row.identity for row in await self.database.rows(statement)}
         return found
@@ -104,9 +87,9 @@ class Snapshots:
     ) -> dict[DocumentId, AccessList]:
         """Who may read each of `documents` that was taken in."""
         found: dict[DocumentId, AccessList] = {}
-        for some in _slices(documents):
+        for some in in_parts(documents):
             statement = select(DocumentRow.id, DocumentRow.access).where(
-                *_of(tenant, source, _TAKEN_IN), DocumentRow.id.in_(some)
+                *are_of(tenant, source, TAKEN_IN), DocumentRow.id.in_(some)
             )
             rows = await self.database.rows(statement)
             found |= {DocumentId(row.id): access_of_json(row.access) for row in rows}
@@ -117,7 +100,7 @@ class Snapshots:
     ) -> AsyncGenerator[list[DocumentId]]:
         """Every document of the source that can go, in pages and in order."""
         while True:
-            statement = select(DocumentRow.id).where(*_of(tenant, source, _THERE))
+            statement = select(DocumentRow.id).where(*are_of(tenant, source, THERE))
             if after is not None:
                 statement = statement.where(DocumentRow.id > after)
             rows = await self.database.rows(statement.order_by(DocumentRow.id).limit(_PAGE))
@@ -127,14 +110,16 @@ class Snapshots:
             yield [DocumentId(row.id) for row in rows]
 
     async def count(self, tenant: TenantId, source: SourceId) -> int:
-        statement = select(func.count().label("number")).where(*_of(tenant, source, _THERE))
+        statement = select(func.count().label("number")).where(*are_of(tenant, source, THERE))
         return (await self.database.rows(statement))[0].number
 
     async def missing(self, tenant: TenantId, source: SourceId) -> list[KnownDocument]:
         """The documents that the source was found not to list any more."""
-        statement = _documents(tenant, source, _THERE).where(DocumentRow.missing_since.is_not(None))
+        statement = documents_of(tenant, source, THERE).where(
+            DocumentRow.missing_since.is_not(None)
+        )
         rows = await self.database.rows(statement.order_by(DocumentRow.uri))
-        return [_known_of(row) for row in rows]
+        return [known_of(row) for row in rows]
 
     async def shut_out(
         self, tenant: TenantId, source: SourceId, narrowed: Mapping[DocumentId, AccessList]
@@ -149,7 +134,7 @@ class Snapshots:
             return
         taken = (
             select(DocumentRow.fence, DocumentRow.access)
-            .where(DocumentRow.id == bindparam("this"), *_of(tenant, source, _THERE))
+            .where(DocumentRow.id == bindparam("this"), *are_of(tenant, source, THERE))
             .with_for_update()
         )
 
@@ -177,7 +162,7 @@ class Snapshots:
         is about to change to something else: what it was made of is not so any more. One that is
         at it now is overtaken. To be asked before what is known."""
         said: dict[DocumentId, tuple[str, str] | None] = {}
-        for some in _slices(sorted(listed)):
+        for some in in_parts(sorted(listed)):
             for row in await self.database.rows(_LIVE_CHANGES, {"source": source, "some": some}):
                 seen = row.payload.get("seen")
                 said[DocumentId(row.subject)] = seen and (seen["revision"], seen["access"])
@@ -185,7 +170,7 @@ class Snapshots:
         if others:
             overtaken = (
                 update(DocumentRow)
-                .where(*_of(tenant, source, _THERE), DocumentRow.id.in_(sorted(others)))
+                .where(*are_of(tenant, source, THERE), DocumentRow.id.in_(sorted(others)))
                 .values(fence=DocumentRow.fence + 1)
             )
             await self.database.write(lambda connection: connection.execute(overtaken))
@@ -223,8 +208,8 @@ class Snapshots:
         moment = self.clock()
 
         def work(connection: Connection) -> None:
-            _mark(connection, tenant, source, missing, moment)
-            _mark(connection, tenant, source, present, None)
+            set_missing_since(connection, tenant, source, missing, moment)
+            set_missing_since(connection, tenant, source, present, None)
             if cursor is not None:
                 reached = Followed(cursor, moment, ended=False)
                 follow(
@@ -239,12 +224,12 @@ class Snapshots:
         """These are the documents that the source does not list any more, and no others."""
         moment = self.clock()
         there = update(DocumentRow).where(
-            *_of(tenant, source, _THERE), DocumentRow.missing_since.is_not(None)
+            *are_of(tenant, source, THERE), DocumentRow.missing_since.is_not(None)
         )
 
         def work(connection: Connection) -> None:
             connection.execute(there.values(missing_since=None))
-            _mark(connection, tenant, source, missing, moment)
+            set_missing_since(connection, tenant, source, missing, moment)
 
         await self.database.write(work)
 
@@ -278,67 +263,3 @@ class Snapshots:
             follow(connection, tenant, source, moved_on, **values)
 
         await self.database.write(work)
-
-
-# --- rows --------------------------------------------------------------------------------------
-
-
-def _of(tenant: TenantId, source: SourceId, states: Iterable[str]) -> list[ColumnElement[bool]]:
-    return [
-        DocumentRow.tenant == tenant,
-        DocumentRow.source == source,
-        DocumentRow.state.in_(tuple(states)),
-        DocumentRow.parent.is_(None),  # what lies in another document, no source lists
-    ]
-
-
-def _documents(
-    tenant: TenantId, source: SourceId, states: Iterable[str]
-) -> Select[*tuple[Any, ...]]:
-    return select(
-        DocumentRow.id,
-        DocumentRow.uri,
-        DocumentRow.revision,
-        DocumentRow.access_fingerprint,
-        DocumentRow.identity,
-        DocumentRow.size,
-        DocumentRow.content_hash,
-        DocumentRow.error_class,
-        DocumentRow.state,
-    ).where(*_of(tenant, source, states))
-
-
-def _known_of(row: Any) -> KnownDocument:
-    return KnownDocument(
-        id=DocumentId(row.id),
-        uri=row.uri,
-        revision=row.revision,
-        access_fingerprint=row.access_fingerprint,
-        identity=row.identity,
-        size=row.size,
-        sha256=row.content_hash,
-        failed=row.error_class is not None or row.state != DocumentState.ACTIVE.value,
-    )
-
-
-def _mark(
-    connection: Connection,
-    tenant: TenantId,
-    source: SourceId,
-    documents: Collection[DocumentId],
-    since: datetime | None,
-) -> None:
-    # In one order everywhere, so that two writers cannot wait on each other.
-    for some in _slices(sorted(documents)):
-        statement = update(DocumentRow).where(
-            *_of(tenant, source, _THERE),
-            DocumentRow.id.in_(some),
-            DocumentRow.missing_since.is_(None)
-            if since is not None
-            else DocumentRow.missing_since.is_not(None),
-        )
-        connection.execute(statement.values(missing_since=since))
-
-
-def _slices(documents: Sequence[Any]) -> Iterable[Sequence[Any]]:
-    return (documents[at : at + _AT_ONCE] for at in range(0, len(documents), _AT_ONCE))

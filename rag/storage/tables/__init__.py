@@ -13,9 +13,13 @@ from rag.storage.tables.base import (
 )
 from rag.storage.tables.documents import (
     CachedEmbeddingRow,
-    ChunkRow,
     DocumentRow,
     MetadataFieldRow,
+)
+from rag.storage.tables.generations import (
+    ChunkRow,
+    GenerationRow,
+    RenditionRow,
     TokenVectorsRow,
 )
 from rag.storage.tables.jobs import (
@@ -43,6 +47,7 @@ __all__ = [
     "ChunkRow",
     "DocumentRow",
     "FeedbackRow",
+    "GenerationRow",
     "GroupEdgeRow",
     "JobRow",
     "JsonText",
@@ -50,6 +55,7 @@ __all__ = [
     "PrincipalEpochRow",
     "ProfileRow",
     "QueueShareRow",
+    "RenditionRow",
     "SimilarityBandRow",
     "SourceRow",
     "SourceText",

@@ -1,4 +1,4 @@
-"""Documents, their chunks, and the vectors that were made of them."""
+"""Documents, what filters may name of them, and the embeddings that were paid for."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,7 +9,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     String,
-    Text,
     false,
     text,
 )
@@ -40,7 +39,8 @@ class DocumentRow(Base):
     """When its source was first found not to list it; its deletion is decided by the sync."""
     access_fingerprint: Mapped[str] = mapped_column(SourceText)
     version: Mapped[str | None] = mapped_column(String(ID_LENGTH))
-    """The version that readers see; null while there is none."""
+    """The version that readers see, in the rendition of the generation that serves them; null while
+    there is none."""
     state: Mapped[str] = mapped_column(String(16))
     fence: Mapped[int]
     """Counts writes: who writes on what he read before must find it unchanged."""
@@ -60,9 +60,6 @@ class DocumentRow(Base):
     document_type: Mapped[str | None] = mapped_column(SourceText)
     language: Mapped[str | None] = mapped_column(SourceText)
     content_hash: Mapped[str | None] = mapped_column(String(ID_LENGTH))
-    parser: Mapped[str | None] = mapped_column(Text)
-    chunker: Mapped[str | None] = mapped_column(Text)
-    embedder: Mapped[str | None] = mapped_column(Text)
     original: Mapped[str | None] = mapped_column(String(ID_LENGTH), index=True)
     """Digest of the bytes of `version`, as `Originals` knows them."""
     media_type: Mapped[str | None] = mapped_column(SourceText)
@@ -112,39 +109,6 @@ class DocumentRow(Base):
             postgresql_where=text("access_in_doubt"),
         ),
     )
-
-
-class ChunkRow(Base):
-    """A chunk. Readers see it when its version is its document's."""
-
-    __tablename__ = "chunks"
-
-    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
-    tenant: Mapped[str] = mapped_column(String(ID_LENGTH))
-    document: Mapped[str] = mapped_column(ForeignKey("documents.id", ondelete="CASCADE"))
-    version: Mapped[str] = mapped_column(String(ID_LENGTH))
-    ordinal: Mapped[int]
-    text: Mapped[str] = mapped_column(SourceText)
-    heading_path: Mapped[list[Any]]
-    kind: Mapped[str] = mapped_column(String(16))
-    span_start: Mapped[int]
-    span_end: Mapped[int]
-    page: Mapped[int | None]
-    embedded_hash: Mapped[str] = mapped_column(String(ID_LENGTH))
-
-    __table_args__ = (Index("ix_chunks_document_ordinal", "document", "ordinal"),)
-
-
-class TokenVectorsRow(Base):
-    """A chunk's token vectors, int8, row by row."""
-
-    __tablename__ = "token_vectors"
-
-    chunk: Mapped[str] = mapped_column(
-        ForeignKey("chunks.id", ondelete="CASCADE"), primary_key=True
-    )
-    dimensions: Mapped[int]
-    vectors: Mapped[bytes]
 
 
 class CachedEmbeddingRow(Base):

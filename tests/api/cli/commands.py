@@ -66,7 +66,7 @@ class CommandLine:
     @contextmanager
     def in_the_background(self, *words: str) -> Generator[None]:
         """For fixtures that several tests share. `words` tell what they do on standard output."""
-        with subprocess.Popen(  # noqa: S603
+        with subprocess.Popen(
             (*RAG, *words),
             env=self._environment(),
             stdin=subprocess.DEVNULL,

@@ -9,6 +9,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from rag.access import AccessList, AccessScope, TenantId
+from rag.bodies import Body
 from rag.protocols import Index, IndexPoint
 from rag.storage.database import Database
 from rag.storage.jobs.rows import Announce, Due
@@ -77,7 +78,7 @@ def doomed(database: Database, doom: Doom) -> DoomedDatabase:
 class DoomedOriginals(Originals):
     doom: Doom
 
-    async def store(self, body: bytes) -> Digest:
+    async def store(self, body: Body) -> Digest:
         digest = await Originals.store(self, body)
         self.doom.passes("between original and ledger")
         return digest

@@ -20,6 +20,7 @@ from rag.storage.access.groups import BY_ADMINS, Groups
 from rag.storage.database import Database
 from rag.storage.documents.ledger import Documents
 from rag.storage.embeddings import CachedEmbedder, EmbeddingCache
+from rag.storage.generations.ledger import Generations
 from rag.storage.jobs.failures import Failures
 from rag.storage.jobs.leases import Leases
 from rag.storage.jobs.ledger import Jobs
@@ -30,11 +31,12 @@ from rag.storage.records import document_id_of
 from rag.storage.sources.ledger import Sources
 from rag.storage.verdicts.ledger import Verdicts
 from rag.storage.verdicts.records import Accept
+from tests.generations import one_generation
 from tests.ingestion.kills.doom import Doom, DoomedAnnouncement, DoomedIndex, DoomedOriginals
 from tests.ingestion.kills.watching import Place
 from tests.ingestion.kills.world import State
 from tests.ingestion.platform import SOURCE, TENANT
-from tests.ingestion.standins import HashEmbedder, SectionChunker
+from tests.ingestion.standins import HashEmbedder
 from tests.ingestion.test_containers import BoxParser
 
 _SETTINGS = {"validation": {"secrets": "quarantine", "near_duplicates": False}}
@@ -59,9 +61,11 @@ def work_over(
     pipeline = IngestPipeline(
         parser=BoxParser(originals),
         validator=validator_over(sources, Verdicts(database)),
-        chunker=SectionChunker(),
-        embedder_of=lambda tenant: CachedEmbedder(batching, cache, tenant),
-        index=DoomedIndex(index, doom),
+        generations=one_generation(
+            DoomedIndex(index, doom),
+            batching,
+            embedder_of=lambda tenant: CachedEmbedder(batching, cache, tenant),
+        ),
         documents=documents,
         originals=originals,
         jobs=jobs,
@@ -74,6 +78,7 @@ def work_over(
         sources=sources,
         originals=originals,
         workers=Workers(database),
+        generations=Generations(database),
         connect=lambda _source: FilesystemConnector(place.source, source=SOURCE),
         retry=RetryPolicy(
             first_delay=timedelta(milliseconds=20), longest_delay=timedelta(seconds=1)

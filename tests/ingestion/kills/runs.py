@@ -134,7 +134,7 @@ def _run(mode: str, root: Path, source: Path, *arguments: str) -> dict[str, Any]
     root.mkdir()
     command = [sys.executable, "-m", f"tests.ingestion.kills.{mode}", "--root", str(root)]
     with (root / "log").open("w") as log:
-        ended = subprocess.run(  # noqa: S603
+        ended = subprocess.run(
             [*command, *arguments],
             check=False,
             stdout=subprocess.PIPE,

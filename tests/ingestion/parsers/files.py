@@ -1,8 +1,5 @@
 """Small files of every format, made on the spot by the libraries that make them elsewhere."""
 
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false, reportMissingTypeStubs=false
-# python-docx, python-pptx, openpyxl and reportlab are not typed throughout
-
 import datetime as dt
 import io
 import zipfile

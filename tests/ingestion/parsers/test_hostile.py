@@ -9,6 +9,7 @@ from connectors.protocols import Resource, Seen
 from ingestion.parsers.model import MEBIBYTE
 from ingestion.parsers.subprocess_parser import SubprocessParser, open_parser
 from rag.access import NOBODY
+from rag.bodies import Body
 from rag.errors import PermanentError
 from tests.ingestion.parsers.hostile import HOSTILE, READ, SECRET
 
@@ -25,7 +26,7 @@ def resource(name: str, body: bytes) -> Resource:
     return Resource(
         uri=f"file:///{name}",
         title=name,
-        body=body,
+        body=Body.of(body),
         media_type="",
         access=NOBODY,
         seen=Seen("1", "1"),

@@ -1,8 +1,5 @@
 """Word, PowerPoint, Excel, CSV and mail: structure, real tables, and what the file says of itself."""
 
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownLambdaType=false
-# the libraries that make the files are not typed throughout
-
 import csv
 import datetime as dt
 import io
@@ -218,6 +215,53 @@ def test_a_sheet_that_reaches_to_the_last_cell_is_refused_before_it_is_opened() 
     )
     with pytest.raises(LimitExceeded, match="cells"):
         read("a.xlsx", body)
+
+
+def long_sheet(book: Any) -> None:
+    sheet = book.active
+    sheet.title = "All orders"
+    sheet.append(["As of May", None, None])
+    sheet.append(["Order", "Pieces", "Day"])
+    for number in range(3_000):
+        sheet.append([f"O-{number}", number, dt.date(2026, 1, 1 + number % 28)])
+    bare = book.create_sheet("Sheet2")
+    for number in range(30):
+        bare.append([number, number * 2])
+    book.create_sheet("Hidden").sheet_state = "hidden"
+
+
+def test_a_long_workbook_comes_in_parts_with_the_sheets_name_and_header() -> None:
+    limits = Limits(max_part_cells=1_000)
+    found = read("a.xlsx", xlsx_file(long_sheet), limits=limits)
+    assert found.warnings == ("hidden sheets left out: 1",)
+    assert [one.text for one in under(found, "All orders")] == [
+        "As of May",
+        "A long table in parts, with these columns: Order, Pieces, Day",
+    ]
+    members = list(found.members)
+    assert all(member.is_part for member in members)
+    assert len({member.path for member in members}) == len(members)
+    rows: dict[str, list[tuple[str, ...]]] = {"All orders": [], "Sheet2": []}
+    for member in members:
+        (table,) = tables(read("part.csv", member.body))
+        sheet = member.path.partition("/")[0]
+        first = sheet == "All orders"
+        assert (table.caption, table.header) == (
+            ("All orders", ("Order", "Pieces", "Day")) if first else ("", ("Column 1", "Column 2"))
+        )
+        assert len(table.header) * (len(table.rows) + 1) <= 1_100
+        rows[sheet] += table.rows
+    assert rows["All orders"] == [
+        (f"O-{number}", str(number), f"2026-01-{1 + number % 28:02}") for number in range(3_000)
+    ]
+    assert rows["Sheet2"] == [(str(number), str(number * 2)) for number in range(30)]
+
+
+def test_a_long_workbook_that_lies_too_deep_is_one_document_if_it_is_short_enough() -> None:
+    file = RawFile(name="a.xlsx", media_type="", body=xlsx_file(long_sheet), room=Room(levels=0))
+    assert len(extract(file, Limits(max_part_cells=1_000)).sections) > 1
+    with pytest.raises(LimitExceeded, match=r"cells|too deep"):
+        extract(file, Limits(max_part_cells=1_000, max_cells=5_000))
 
 
 def test_a_table_of_too_many_cells_is_refused() -> None:

@@ -1,6 +1,6 @@
 """PDF and pictures: pages, headings, ruled tables once, text recognised where there is none."""
 
-# pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 # pypdfium2 is not typed throughout
 
 import io
@@ -122,8 +122,6 @@ def test_a_pdf_with_empty_pages_gives_no_text() -> None:
 
 
 def scanned_pdf(*lines: str) -> bytes:
-    from PIL import Image  # noqa: PLC0415 - only here
-
     stream = io.BytesIO()
     Image.open(io.BytesIO(picture(*lines))).convert("L").save(stream, "PDF", resolution=150)
     return stream.getvalue()

@@ -1,6 +1,7 @@
 """The pool of parsing processes: what it gives, and that nothing a file does can hold it."""
 
 import asyncio
+import io
 import os
 import signal
 import tempfile
@@ -18,9 +19,9 @@ from ingestion.parsers.model import Limits
 from ingestion.parsers.readers import READERS, parser_name_of
 from ingestion.parsers.subprocess_parser import SubprocessParser, open_parser
 from rag.access import NOBODY
+from rag.bodies import temporary_spool
 from rag.errors import EmptyText, LimitExceeded, PermanentError, UnsupportedMediaType
-from rag.storage.originals import digest_of
-from rag.storage.records import Digest
+from rag.storage.originals import Originals
 from rag.types import DocumentId, Table
 from tests.ingestion.parsers.files import SENTENCE, archive, docx_file, pdf_file
 
@@ -36,10 +37,11 @@ async def parser() -> AsyncIterator[SubprocessParser]:
 def resource(
     name: str, body: bytes | str, *, media_type: str = "", room: Room | None = None
 ) -> Resource:
+    content = body.encode() if isinstance(body, str) else body
     return Resource(
         uri=f"file:///docs/{name}",
         title="From the file's name",
-        body=body.encode() if isinstance(body, str) else body,
+        body=temporary_spool().copied(io.BytesIO(content)),
         media_type=media_type,
         access=NOBODY,
         seen=Seen("1", "1"),
@@ -178,24 +180,19 @@ async def test_several_children_work_side_by_side() -> None:
         assert sum(map(parser.owns, children())) == 2
 
 
-async def test_files_inside_a_file_are_kept_and_named() -> None:
-    kept: list[bytes] = []
-
-    async def keep(body: bytes) -> Digest:
-        kept.append(body)
-        return digest_of(body)
-
+async def test_files_inside_a_file_are_kept_and_named(tmp_path: Path) -> None:
+    originals = Originals(tmp_path)
     inner = archive({"c.txt": b"three"})
     body = archive({"a.txt": b"one", "b/a.txt": b"two", "in.zip": inner})
-    async with open_parser(keep=keep) as parser:
+    async with open_parser(originals=originals) as parser:
         document = await parser.parse(resource("a.zip", body))
         assert [(child.path, child.size) for child in document.children] == [
             ("a.txt", 3),
             ("b/a.txt", 3),
             ("in.zip", len(inner)),
         ]
-        assert kept == [b"one", b"two", inner]
-        assert [child.body for child in document.children] == [digest_of(one) for one in kept]
+        kept = [await originals.body_of(child.body) for child in document.children]
+        assert [body.read() for body in kept] == [b"one", b"two", inner]
         assert (await parser.parse(resource("a.txt", SENTENCE))).children == ()
 
 

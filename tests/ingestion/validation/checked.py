@@ -11,6 +11,7 @@ from ingestion.protocols import ParsedDocument
 from ingestion.validation.flow import DocumentValidator
 from ingestion.validation.policy import KEY, Policy
 from rag.access import NOBODY, TenantId
+from rag.bodies import Body
 from rag.errors import PermanentError
 from rag.storage.documents.records import DocumentState, StoredDocument
 from rag.storage.records import document_id_of
@@ -86,7 +87,7 @@ async def checked(
     resource = Resource(
         uri=uri,
         title=name,
-        body=content,
+        body=Body.of(content),
         media_type=media_type,
         access=NOBODY,
         seen=Seen("r1", "a1"),
@@ -144,9 +145,6 @@ def _known(ref: DocumentRef, release: Release | None) -> StoredDocument:
         source_metadata={},
         parsed_metadata={},
         content_hash=None,
-        parser=None,
-        chunker=None,
-        embedder=None,
         original=None,
         media_type=None,
         size=None,

@@ -10,6 +10,7 @@ import string
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from openpyxl import Workbook
 
@@ -66,8 +67,9 @@ def zipped(**entries: str) -> bytes:
 
 def workbook(*rows: tuple[str | float, ...]) -> bytes:
     book, out = Workbook(), io.BytesIO()
+    [sheet] = book.worksheets
     for row in rows:
-        book.active.append(row)  # pyright: ignore[reportOptionalMemberAccess, reportUnknownMemberType, reportAttributeAccessIssue]
+        sheet.append(row)
     book.save(out)
     return out.getvalue()
 
@@ -90,14 +92,14 @@ def _input(
     standing: Standing = ACCEPTED,
     *reasons: str,
     counts: Mapping[str, int] | None = None,
-    **more: object,
+    **more: Any,
 ) -> Input:
     return Input(
         body=body,
         standing=standing,
         reasons=frozenset(reasons),
         counts=counts or {},
-        **more,  # pyright: ignore[reportArgumentType]
+        **more,
     )
 
 

@@ -134,9 +134,7 @@ async def test_every_check_gives_a_verdict_also_where_it_has_nothing_to_say() ->
     ],
 )
 async def test_a_release_covers_what_was_accepted_and_no_more(
-    accept: Accept,
-    same_bytes: bool,  # noqa: FBT001 - from the table above
-    accepted: bool,  # noqa: FBT001
+    accept: Accept, *, same_bytes: bool, accepted: bool
 ) -> None:
     settings = {"secrets": "quarantine"}
     kept_back = await checked(PROSE_EN + AWS, settings=settings)

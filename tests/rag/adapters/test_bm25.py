@@ -6,7 +6,7 @@ say: with the index's IDF put into BM25Okapi, every score is equal; for a query 
 ranking is equal to plain BM25Okapi's; for more terms it is, wherever plain BM25Okapi separates two
 documents by more than the two IDFs can differ.
 """
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownMemberType=false
 
 import itertools
 import math

@@ -90,6 +90,30 @@ async def test_a_citation_of_another_document_is_wrong_unless_it_is_as_good(tmp_
     assert (strict["citation_precision"], lenient["citation_precision"]) == (0.0, 1.0)
 
 
+async def test_ndcg_counts_where_the_expected_stands_and_passes_over_what_is_as_good(
+    tmp_path: Path,
+) -> None:
+    row = {**ANSWERABLE, "alternative_documents": ["twin.md"]}
+    folder = golden_folder(tmp_path, row, FORBIDDEN)
+    no = {"a": NO, "f": NO}
+    leave = hit("30 days", document="leave.md")
+    other = hit("x", document="other.md")
+    twin = hit("30 days", document="twin.md")
+    first = await report(folder, [leave, other], no)
+    behind_its_twin = await report(folder, [twin, leave], no)
+    second = await report(folder, [other, leave], no)
+    missed = await report(folder, [other], no)
+    nothing = await report(folder, [], no)
+    assert (first["ndcg@10"], behind_its_twin["ndcg@10"]) == (1.0, 1.0)
+    assert second["ndcg@10"] == pytest.approx(0.6309, abs=1e-4)
+    assert (missed["ndcg@10"], nothing["ndcg@10"]) == (0.0, 0.0)
+
+
+async def test_where_nothing_is_to_be_found_ndcg_is_right(tmp_path: Path) -> None:
+    figures = await report(golden_folder(tmp_path, FORBIDDEN), [], {"f": NO})
+    assert figures["ndcg@10"] == 1.0
+
+
 @pytest.mark.parametrize("row", [{}, {**ANSWERABLE, "refusal": "no_evidence"}, [], "x"])
 def test_a_wrong_case_is_named_by_its_line(tmp_path: Path, row: object) -> None:
     with pytest.raises(ConfigurationError, match="line 2"):

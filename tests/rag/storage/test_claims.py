@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -14,17 +14,10 @@ from rag.storage.jobs.records import Job, JobKind, JobState, NewJob
 from rag.storage.sources.ledger import Sources
 from rag.storage.sources.records import SourceState
 from rag.types import SourceId
+from tests.clock import Clock
 
 LEASE = timedelta(seconds=60)
 BUSY = Failure("SourceUnavailable", "it does not answer")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 21, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 @pytest.fixture

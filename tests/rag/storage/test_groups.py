@@ -17,19 +17,12 @@ from rag.storage.access.groups import BY_ADMINS, Epoch, Groups
 from rag.storage.database import Database, open_database
 from rag.storage.sources.ledger import Sources
 from rag.types import SourceId
+from tests.clock import Clock
 
 ACME, OTHER = TenantId("acme"), TenantId("other")
 DIRECTORY, WIKI = SourceId("directory"), SourceId("wiki")
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 ANNA = PrincipalId("user:anna")
-
-
-@dataclass
-class Clock:
-    moment: datetime = NOW
-
-    def __call__(self) -> datetime:
-        return self.moment
 
 
 def edges(*pairs: str, until: datetime | None = None) -> list[Membership]:
@@ -47,7 +40,7 @@ def chain(length: int) -> list[Membership]:
 async def groups(database: Database) -> Groups:
     for tenant in (ACME, OTHER):
         await Sources(database).add_tenant(tenant)
-    return Groups(database, Clock())
+    return Groups(database, Clock(NOW))
 
 
 async def groups_of(groups: Groups, *identities: str, tenant: TenantId = ACME) -> set[str]:
@@ -109,7 +102,7 @@ async def test_each_source_speaks_for_itself(groups: Groups) -> None:
 
 
 async def test_a_membership_ends_by_itself(groups: Groups, database: Database) -> None:
-    clock = Clock()
+    clock = Clock(NOW)
     groups = Groups(database, clock)
     end = NOW + timedelta(hours=1)
     await groups.replace(ACME, DIRECTORY, edges("user:anna>group:a", until=end))
@@ -118,9 +111,9 @@ async def test_a_membership_ends_by_itself(groups: Groups, database: Database) -
     anna = Principal(ACME, ANNA)
     first = await expansions.of(anna)
     assert first.principal.groups == {"group:a", "group:b"}
-    clock.moment = end - timedelta(microseconds=1)
+    clock.now = end - timedelta(microseconds=1)
     assert await expansions.of(anna) is first
-    clock.moment = end
+    clock.now = end
     assert (await expansions.of(anna)).principal.groups == frozenset()
 
 
@@ -310,13 +303,13 @@ async def test_groups_are_what_can_be_reached_whatever_was_remembered(
         await Sources(database).add_tenant(tenant)
         for source in (DIRECTORY, WIKI):
             await Groups(database).replace(tenant, source, [])
-    clock, reference = Clock(), Reference()
+    clock, reference = Clock(NOW), Reference()
     groups = Groups(database, clock)
     remembering = Expansions(groups)
     epochs: dict[tuple[Principal, Epoch], frozenset[PrincipalId]] = {}
     for change in changes:
         said = {
-            edge: None if end is None else clock.moment + timedelta(minutes=end)
+            edge: None if end is None else clock.now + timedelta(minutes=end)
             for edge, end in change.said.items()
         }
         reference.said[change.tenant, change.source] = said
@@ -328,10 +321,10 @@ async def test_groups_are_what_can_be_reached_whatever_was_remembered(
         for _ in range(change.later + 1):
             for principal in asking:
                 seeds = {EVERYONE, principal.id} | principal.groups
-                expected = principal.groups | reference.reachable(ACME, seeds, clock.moment)
+                expected = principal.groups | reference.reachable(ACME, seeds, clock.now)
                 found = await remembering.of(principal)
                 assert found.principal.groups == expected
                 # What anybody remembered under this epoch was, and is, right.
                 key = (principal, found.epoch)
                 assert epochs.setdefault(key, found.principal.groups) == expected
-            clock.moment += timedelta(minutes=1)
+            clock.now += timedelta(minutes=1)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import insert as insert_row
@@ -20,21 +20,11 @@ from rag.storage.sources.ledger import Sources
 from rag.storage.sources.records import SourceState
 from rag.storage.tables import JobRow
 from rag.types import SourceId
+from tests.clock import Clock
 
 TENANT, SOURCE = TenantId("acme"), SourceId("files")
 LEASE = timedelta(seconds=60)
 BROKEN = Failure("ParseError", "it makes no sense")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 21, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, **time: float) -> None:
-        self.now += timedelta(**time)
 
 
 @pytest.fixture

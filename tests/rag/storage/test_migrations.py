@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect
 
 from api.migrations import EMPTY, migrate, migrate_database
 from rag.errors import ConfigurationError
-from rag.storage.database import Database, default_database_url, open_database
+from rag.storage.database import Database, open_database
 from rag.storage.tables import Base
 
 
@@ -38,7 +38,7 @@ async def test_they_go_down_to_nothing_and_up_again(database: Database) -> None:
 
 
 async def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
-    url = default_database_url(tmp_path / "a folder that is not there yet")
+    url = f"sqlite+aiosqlite:///{tmp_path / 'a folder that is not there yet' / 'rag.db'}"
     await migrate(url)
     await migrate(url)
     async with open_database(url) as database, database.reading() as connection:

@@ -26,9 +26,11 @@ from rag.access import (
 from rag.errors import NotFound
 from rag.narrowing import narrowed
 from rag.storage.database import Database
+from rag.storage.documents.filter_fields import FilterFields
 from rag.storage.documents.ledger import Documents, Overtaken
 from rag.storage.documents.passages import Passages, access_of
-from rag.storage.documents.records import NewChunk, NewVersion, SeenAs
+from rag.storage.documents.records import NewVersion, SeenAs
+from rag.storage.generations.records import FIRST, NewChunk, NewRendition, Rendition
 from rag.storage.records import Digest, document_id_of, json_of_access
 from rag.storage.sources.ledger import Sources
 from rag.storage.tables import JsonText
@@ -71,6 +73,7 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self.documents = Documents(database)
         self.passages = Passages(database)
+        self.fields = FilterFields(database)
         self.sources = Sources(database)
 
     async def index(
@@ -96,9 +99,6 @@ class Ledger:
             source_metadata={},
             parsed_metadata={},
             content_hash="0" * 64,
-            parser="p",
-            chunker="c",
-            embedder="e",
             original=Digest("0" * 64),
             media_type="text/plain",
             size=7,
@@ -107,7 +107,16 @@ class Ledger:
         made = [chunk(of, ordinal, version) for ordinal in range(chunks)]
         vectors = np.arange(12, dtype=np.int8).reshape(3, 4) if tokens else None
         fresh = [NewChunk(chunk=each, tokens=vectors) for each in made]
-        await self.documents.switch(new, made, fresh=fresh, fence=known.fence)
+        rendition = Rendition(
+            generation=FIRST,
+            content=VersionId(version),
+            version=VersionId(version),
+            parser="p",
+            chunker="c",
+            embedder="e",
+        )
+        made_anew = NewRendition(rendition=rendition, chunks=tuple(made), fresh=tuple(fresh))
+        await self.documents.switch(new, [made_anew], fence=known.fence)
         await self.documents.settle(of.id, fence=known.fence)
         return [each.id for each in made]
 
@@ -157,7 +166,7 @@ async def test_only_the_current_version_of_a_living_document_is_readable(ledger:
     assert set(await ledger.passages.readable(old, scope=finance)) == set(new)
     known = await ledger.documents.begin(of, access=FINANCE)
     staged = NewChunk(chunk=replace(chunk(of, 9, "3"), id=ChunkId("staged")), tokens=None)
-    await ledger.documents.stage([staged], fence=known.fence)
+    await ledger.documents.stage([staged], generation=FIRST, fence=known.fence)
     assert await ledger.passages.readable([ChunkId("staged")], scope=finance) == {}
     await ledger.documents.tombstone(ACME, of.id)
     assert await ledger.passages.readable(old, scope=finance) == {}
@@ -181,7 +190,7 @@ async def test_a_filter_may_name_the_fields_that_the_tenants_documents_have_had(
     await ledger.index(ref("pay"), metadata={"project": "x"})
     await ledger.index(ref("pay", OTHER), metadata={"secret_project": "y"})
     asked = {"project", "department", "date", "secret_project", "nonsense"}
-    known = await ledger.passages.fields(asked, scope=scope("group:finance"))
+    known = await ledger.fields.known(asked, scope=scope("group:finance"))
     assert known == {"project", "department", "date"}
 
 
@@ -190,11 +199,11 @@ async def test_a_field_that_only_others_documents_have_is_as_unknown_as_none(
 ) -> None:
     asked = {"takeover", "nonsense"}
     await ledger.index(ref("plan"), metadata={"takeover": "x"}, access=readable_by(["group:board"]))
-    assert await ledger.passages.fields(asked, scope=scope("group:finance")) == set()
-    assert await ledger.passages.fields(asked, scope=scope("group:board")) == {"takeover"}
+    assert await ledger.fields.known(asked, scope=scope("group:finance")) == set()
+    assert await ledger.fields.known(asked, scope=scope("group:board")) == {"takeover"}
     # Who is let in later may name it from then on.
     await ledger.index(ref("plan"), metadata={"takeover": "x"}, access=FINANCE, version="2")
-    assert await ledger.passages.fields(asked, scope=scope("group:finance")) == {"takeover"}
+    assert await ledger.fields.known(asked, scope=scope("group:finance")) == {"takeover"}
 
 
 async def test_two_successors_give_a_passage_once(ledger: Ledger) -> None:

@@ -1,7 +1,7 @@
 """Every state that is not over has an age, a reason in words, and something that ends it."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -18,21 +18,11 @@ from rag.storage.jobs.workers import WorkDone, Worker, Workers
 from rag.storage.sources.ledger import Sources
 from rag.storage.sources.records import SourceState
 from rag.types import SourceId
+from tests.clock import Clock
 
 TENANT, SOURCE = TenantId("acme"), SourceId("files")
 LEASE = timedelta(seconds=60)
 BUSY = Failure("SourceUnavailable", "it does not answer")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 21, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, **time: float) -> None:
-        self.now += timedelta(**time)
 
 
 class Ledger:

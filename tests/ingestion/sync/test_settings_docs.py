@@ -8,7 +8,7 @@ import pytest
 from connectors.registry import known_kinds
 from ingestion.sync_settings import SyncSettings
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "sources.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "sources.md"
 ROWS = dict(
     line.strip("| ").split(" | ")[:2] for line in DOCUMENT.read_text().splitlines() if "| `" in line
 )
