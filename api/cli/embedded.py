@@ -13,7 +13,7 @@ import httpx
 import uvicorn
 
 from api.app import create_app
-from api.cli.client import TIMEOUT, operator_key_file
+from api.cli.client import TIMEOUT, operator_key_file, operator_token
 from api.logs import JsonLines
 from api.migrations import migrate
 from api.ownership import alone
@@ -22,6 +22,7 @@ from api.settings import Settings
 from api.wiring import open_platform
 from rag.access import Principal, PrincipalId, TenantId
 from rag.storage.access.keys import Keys
+from rag.storage.access.tokens import parse_token
 from rag.storage.database import open_database
 from rag.storage.sources.ledger import Sources
 
@@ -56,18 +57,24 @@ async def open_in_process(settings: Settings) -> AsyncGenerator[httpx.AsyncClien
 
 
 async def initialise(settings: Settings) -> bool:
-    """Set up what is missing; whether the operator key was. Safe to call again, and twice at once."""
+    """Set up what is missing; whether the operator key was. Safe to call again, and twice at once.
+
+    An operator key that an earlier version made gets the permissions that there are by now.
+    """
     path = operator_key_file(settings)
     async with alone(settings.data_dir):
         await migrate(settings.resolved_database_url)
         async with open_database(settings.resolved_database_url) as database:
             await Sources(database).add_tenant(TenantId(settings.tenant))
+            keys, tenant = Keys(database), TenantId(settings.tenant)
+            permissions = frozenset(map(str, EVERY_PERMISSION))
             if path.exists():
+                known = parse_token(operator_token(settings))
+                if known is not None:
+                    await keys.permit(tenant, known.id, permissions)
                 return False
-            created = await Keys(database).create(
-                name="operator",
-                principal=Principal(TenantId(settings.tenant), OPERATOR),
-                permissions=frozenset(map(str, EVERY_PERMISSION)),
+            created = await keys.create(
+                name="operator", principal=Principal(tenant, OPERATOR), permissions=permissions
             )
         _write_secret(path, created.token)
     return True

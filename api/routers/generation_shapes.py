@@ -252,7 +252,11 @@ class GenerationDetail(GenerationOut):
 
 
 class SwitchRequest(Schema):
-    force: bool = False
+    force: bool = Field(
+        default=False, description="Whatever stands against it, but for forbidden leaks."
+    )
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"force": False}]})
 
 
 class SwitchOut(Schema):

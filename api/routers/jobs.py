@@ -107,7 +107,6 @@ class FailureOut(Schema):
             example_error=group.example.error,
         )
 
-
     @classmethod
     def for_tenant(cls, tenant: TenantId, group: FailureGroup) -> Self:
         """Without its example where that is another tenant's."""

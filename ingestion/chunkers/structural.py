@@ -108,7 +108,7 @@ class StructuralChunker:
     @property
     def name(self) -> str:
         return (
-            f"structural-1 {self._target}/{self._limit} overlap {self._overlap}"
+            f"structural-2 {self._target}/{self._limit} overlap {self._overlap}"
             f" {self._breakpoints.name}"
         )
 

@@ -76,8 +76,20 @@ def _groups(rows: Sequence[_Row], room: int, *, minimum: int) -> list[Sequence[_
     if room < minimum:
         return [[row] for row in rows]
     sizes = [row.tokens for row in rows]
-    gaps = [(0.0, sha256(row.text.encode("utf-8", "replace")).hexdigest()) for row in rows[1:]]
+    gaps = [_priority(row) for row in rows[1:]]
     return [rows[piece.start : piece.stop] for piece in cut_at_best_gaps(sizes, gaps, budget=room)]
+
+
+def _priority(row: _Row) -> tuple[float, str]:
+    """How good a cut before `row` is: by its first cell, which names it; among equals, by the rest.
+
+    So an edit of another cell changes no priority.
+    """
+    return 0.0, _hash(markdown_row(row.cells[:1])) + _hash(row.text)
+
+
+def _hash(text: str) -> str:
+    return sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 def _row_parts(

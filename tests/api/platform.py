@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
+from sqlalchemy import insert
 
 from api.permissions import EVERY_PERMISSION, Permission
 from api.platform import Platform
@@ -18,11 +19,17 @@ from rag.bodies import Body
 from rag.protocols import Index, IndexPoint, LanguageModel
 from rag.storage.database import open_database
 from rag.storage.documents.records import NewVersion
-from rag.storage.generations.records import FIRST, NewChunk, NewRendition, Rendition
+from rag.storage.generations.records import (
+    FIRST,
+    GenerationState,
+    NewChunk,
+    NewRendition,
+    Rendition,
+)
 from rag.storage.originals import Originals
 from rag.storage.records import document_id_of
 from rag.storage.sources.ledger import Sources
-from rag.storage.tables import Base
+from rag.storage.tables import Base, GenerationRow
 from rag.testing import HashEmbedder, KeepOrder, MemoryIndex, ScriptedLanguageModel
 from rag.types import (
     Chunk,
@@ -38,6 +45,12 @@ from tests.platforms import http_over, platform_of
 
 ACME, OTHER = TenantId("acme"), TenantId("other")
 SOURCE = SourceId("handbook")
+THE_FIRST = {
+    "id": FIRST,
+    "state": GenerationState.SERVING.value,
+    "created_at": datetime(2026, 1, 1, tzinfo=UTC),
+}
+"""What a migrated database begins with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +175,7 @@ async def open_site(
     async with open_database(chosen.resolved_database_url) as database:
         async with database.writing() as connection:
             await connection.run_sync(Base.metadata.create_all)
+            await connection.execute(insert(GenerationRow), THE_FIRST)
         sources = Sources(database)
         for tenant in (ACME, OTHER):
             await sources.add_tenant(tenant)

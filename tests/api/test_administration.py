@@ -245,6 +245,7 @@ async def test_a_dry_run_tells_the_cost_and_does_nothing(site: Site, me: dict[st
         )
         told = response.json()
         assert (told["documents"], told["bytes"], told["chunks"]) == cost
+        assert (told["tokens"], told["seconds"], told["cost"]) == (cost[1] // 4, None, 0)
         assert told["job_ids"] == []
     assert not await site.platform.jobs.counts()
 

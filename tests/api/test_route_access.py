@@ -12,6 +12,7 @@ from api.deps import PUBLIC, declared_routes
 from api.permissions import EVERY_PERMISSION, NEVER_ON_BEHALF
 from rag.access import Membership, PrincipalId
 from rag.errors import ConfigurationError
+from rag.storage.generations.records import FIRST
 from rag.storage.jobs.records import JobKind, NewJob
 from tests.api.platform import ACME, OTHER, SOURCE, Site, open_site
 
@@ -50,6 +51,12 @@ JOB: Mapping[str, Callable[[Things], str]] = {"job_id": lambda things: things.jo
 KEY: Mapping[str, Callable[[Things], str]] = {"key_id": lambda things: things.key}
 GROUP: Mapping[str, Callable[[Things], str]] = {"group_id": lambda _: f"group:{MARK}"}
 
+GENERATION: Mapping[str, Callable[[Things], str]] = {"generation_id": lambda _: str(FIRST)}
+GOLDEN = {
+    "cases": [{"id": "1", "question": f"What is the {MARK} budget?", "as": "user:owner"}],
+    "documents_uri": "file:///",
+}
+
 EXPECTED: Mapping[tuple[str, str], Expected] = {
     ("POST", "/v1/search"): Expected(200, 200, 200, {"query": "zinnober budget"}),
     ("POST", "/v1/ask"): Expected(200, 200, 200, {"question": "What is the zinnober budget?"}),
@@ -75,6 +82,17 @@ EXPECTED: Mapping[tuple[str, str], Expected] = {
     ("POST", "/v1/admin/connectors/{connector_id}/sync"): Expected(202, 403, 404, path=CONNECTOR),
     ("GET", "/v1/admin/connectors/{connector_id}/status"): Expected(200, 403, 404, path=CONNECTOR),
     ("POST", "/v1/admin/reindex"): Expected(202, 403, 404, {"connector": SOURCE}),
+    # What is every tenant's is every operator's, whichever tenant their key is of.
+    ("GET", "/v1/admin/generations"): Expected(200, 403, 200),
+    ("POST", "/v1/admin/generations"): Expected(202, 403, 202, {"dry_run": True}),
+    ("GET", "/v1/admin/generations/{generation_id}"): Expected(200, 403, 200, path=GENERATION),
+    ("DELETE", "/v1/admin/generations/{generation_id}"): Expected(409, 403, 409, path=GENERATION),
+    ("POST", "/v1/admin/generations/{generation_id}/compare"): Expected(
+        409, 403, 409, GOLDEN, path=GENERATION
+    ),
+    ("POST", "/v1/admin/generations/{generation_id}/switch"): Expected(
+        200, 403, 200, {}, path=GENERATION
+    ),
     ("GET", "/v1/admin/jobs"): Expected(200, 403, 200),
     ("GET", "/v1/admin/jobs/failures"): Expected(200, 403, 200),
     ("POST", "/v1/admin/jobs/retry"): Expected(202, 403, 202, {}),

@@ -122,6 +122,17 @@ class Keys:
         async with self._database.reading() as connection:
             return [_key_of(row) for row in await connection.execute(query)]
 
+    async def permit(self, tenant: TenantId, key: KeyId, permissions: Iterable[str]) -> None:
+        """From now on the key may do `permissions` besides. Raises `NotFound`."""
+        own = (_COLUMNS.tenant == tenant) & (_COLUMNS.id == key)
+        async with self._database.writing() as connection:
+            row = (await connection.execute(_KEYS.where(own))).one_or_none()
+            if row is None:
+                raise NotFound("there is no such key")
+            more = sorted({*row.permissions, *permissions})
+            if more != row.permissions:
+                await connection.execute(update(ApiKeyRow).where(own).values(permissions=more))
+
     async def revoke(self, tenant: TenantId, key: KeyId) -> None:
         """From now on the key opens nothing; revoking twice changes nothing. Raises `NotFound`."""
         own = (_COLUMNS.tenant == tenant) & (_COLUMNS.id == key)

@@ -168,6 +168,7 @@ async def test_a_watched_folder_is_followed_until_it_is_stopped(
         ("jobs", "show", ""),
         ("keys", "create", "portal", "--principal", "app:portal", "--permissions", ","),
         ("eval", "compare", __file__, __file__),
+        ("generations", "compare", "2", "no-such-folder"),
         ("search", "x", "--as", "7", "--tenant", "not-set-up"),
     ],
 )
@@ -192,6 +193,8 @@ async def test_what_the_api_refuses_is_one_clear_line(company: CommandLine) -> N
         ("search", "x", "--as", "7", "--filter", "no_such_field=1"),
         ("keys", "create", "portal", "--principal", "not a principal"),
         ("access", "explain", "7", "no-such-document"),
+        ("generations", "switch", "99"),
+        ("generations", "build", "--chunk-tokens", "2"),
     ):
         assert _is_one_clear_line(await company.run(*words)), words
 
@@ -212,6 +215,59 @@ async def test_setting_up_twice_changes_nothing(tmp_path: Path) -> None:
     assert sorted(_good(ran).json["made"] for ran in both) == [False, True]
     key: str = both[0].json["operator_key_file"]
     assert (await asyncio.to_thread(os.stat, key)).st_mode & 0o077 == 0
+
+
+async def test_another_index_is_built_compared_switched_to_and_left_again(
+    company: CommandLine,
+) -> None:
+    folder = company.data_dir.parent
+    cases = [
+        {
+            "id": "leave",
+            "question": "How many days of paid leave do full-time staff get?",
+            "as": "user:7",
+            "groups": [],
+            "kind": "fact",
+            "expected_documents": ["leave.md"],
+            "answer_contains": ["26 days"],
+        },
+        {
+            "id": "pay",
+            "question": "What is grade G6 paid?",
+            "as": "user:7",
+            "groups": [],
+            "kind": "forbidden",
+            "expected_documents": [],
+            "forbidden_documents": ["private/pay.md"],
+            "refusal": "no_evidence",
+        },
+    ]
+    (folder / "questions.jsonl").write_text("\n".join(map(json.dumps, cases)))
+    planned = _good(await company.run("generations", "build", "--chunk-tokens", "64", "--dry-run"))
+    assert planned.out.startswith("Would build from ") and "chunks of 64 tokens" in planned.out
+
+    begun = _good(
+        await company.run("generations", "build", "--chunk-tokens", "64", "--wait", "--json")
+    ).json
+    new = str(begun["generation"]["id"])
+    assert begun["generation"]["standing"]["lacking"] == 0
+    unproven = await company.run("generations", "switch", new)
+    assert _is_one_clear_line(unproven) and "not compared" in unproven.err
+
+    compared = await company.run("generations", "compare", new, str(folder), "--json")
+    told = compared.json
+    assert compared.status == (0 if told["verdict"] == "passed" else 1)  # how fast it is may vary
+    assert (told["new"]["answer_accuracy"], told["new"]["forbidden_leaks"]) == (1.0, 0)
+    shown = _good(await company.run("generations", "show", new))
+    assert "The gate: " in shown.out and "26 days" not in shown.out
+
+    _good(await company.run("generations", "switch", new, "--force"))
+    back = _good(await company.run("generations", "switch", "1"))
+    assert back.out.startswith("Generation 1 serves.")
+    while (dropped := await company.run("generations", "drop", new)).status:
+        assert _is_one_clear_line(dropped) and "a moment ago" in dropped.err
+    listed = _good(await company.run("generations", "list", "--json")).json["generations"]
+    assert [each["state"] for each in listed] == ["serving", "dropped"]
 
 
 async def test_two_reports_are_compared(company: CommandLine, tmp_path: Path) -> None:

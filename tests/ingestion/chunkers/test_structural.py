@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from itertools import pairwise
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -121,6 +122,34 @@ async def test_a_sentence_put_in_renews_only_the_chunks_around_it(
 
     assert len(before) > 40
     assert 1 <= len(after - before) <= 4
+
+
+async def test_a_sentence_changed_renews_two_chunks_at_most_nine_times_in_ten(
+    chunker: StructuralChunker,
+) -> None:
+    random_ = Random(7)
+    words = [f"{start}{end}" for start in TOPICS for end in ("", "line", "room", "date", "note")]
+
+    def sentence() -> str:
+        return " ".join(random_.choices(words, k=random_.randrange(8, 18))).capitalize() + "."
+
+    paragraphs = [[sentence() for _ in range(random_.randrange(2, 10))] for _ in range(80)]
+
+    async def ids() -> set[str]:
+        text = "\n\n".join(" ".join(paragraph) for paragraph in paragraphs)
+        return {chunk.id for chunk in await chunker.chunk(prose(text))}
+
+    before = await ids()
+    renewed: list[int] = []
+    for paragraph in paragraphs:
+        place = random_.randrange(len(paragraph))
+        kept = paragraph[place]
+        paragraph[place] = sentence()
+        renewed.append(len(await ids() - before))
+        paragraph[place] = kept
+
+    assert sum(count <= 2 for count in renewed) / len(renewed) >= 0.9
+    assert min(renewed) == 1
 
 
 async def test_an_id_comes_from_the_document_and_the_embedded_text_alone(

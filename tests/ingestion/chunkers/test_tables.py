@@ -57,6 +57,17 @@ async def test_a_row_put_in_renews_few_parts(chunker: StructuralChunker) -> None
     assert 1 <= len({chunk.id for chunk in after} - {chunk.id for chunk in before}) <= 4
 
 
+@pytest.mark.parametrize("place", range(0, 400, 50))
+async def test_a_cell_changed_renews_its_part_alone(chunker: StructuralChunker, place: int) -> None:
+    name, _, note = ROWS[place]
+    edited = (*ROWS[:place], (name, "0.99 EUR", note), *ROWS[place + 1 :])
+
+    before = await chunker.chunk(document(Section((), Table("", HEADER, ROWS))))
+    after = await chunker.chunk(document(Section((), Table("", HEADER, edited))))
+
+    assert len({chunk.id for chunk in after} - {chunk.id for chunk in before}) == 1
+
+
 async def test_a_row_wider_than_a_chunk_is_shown_cell_by_cell_under_its_header_names(
     chunker: StructuralChunker, minilm: OnnxEmbedder
 ) -> None:
