@@ -18,6 +18,9 @@ SHUTTING_OUT, AWAITED, TAKING_IN, INDEXING_ANEW, RENDERING = 10, 30, 50, 80, 90
 nightly sync."""
 
 
+RESTORING = "restore"
+
+
 def job_of_listed(
     listed: Listed,
     kind: ChangeKind,
@@ -110,6 +113,31 @@ def job_of_mending(uri: str, *, tenant: TenantId, source: SourceId) -> NewJob:
         kind=JobKind.REINDEX,
         uri=uri,
         payload={"anew": False},
+        priority=INDEXING_ANEW,
+    )
+
+
+def job_of_indexing_anew(document: StoredDocument) -> NewJob:
+    """Parse, cut and embed a document again, from the original that is kept."""
+    return NewJob(
+        tenant=document.ref.tenant,
+        source=document.ref.source,
+        kind=JobKind.REINDEX,
+        uri=document.ref.uri,
+        payload={"anew": True},
+        priority=INDEXING_ANEW,
+    )
+
+
+def job_of_restoring(document: StoredDocument, batch: str | None = None) -> NewJob:
+    """Put back what the index has lost of a document, from the ledger alone."""
+    return NewJob(
+        tenant=document.ref.tenant,
+        source=document.ref.source,
+        kind=JobKind.RENDER,
+        uri=document.ref.uri,
+        batch=batch,
+        payload={RESTORING: True},
         priority=INDEXING_ANEW,
     )
 

@@ -9,7 +9,14 @@ from datetime import timedelta
 from typing import Any, assert_never
 
 from connectors.protocols import AccessChanged, Connector, Deleted, Seen, Upserted
-from ingestion.changes import AWAITED, INDEXING_ANEW, TAKING_IN, change_of
+from ingestion.changes import (
+    AWAITED,
+    INDEXING_ANEW,
+    RESTORING,
+    TAKING_IN,
+    change_of,
+    job_of_restoring,
+)
 from ingestion.describing import ref_of
 from ingestion.kept import EmptySource, Kept, KeptConnector, kept_of, pushed
 from ingestion.members import container_of, kept_member
@@ -155,7 +162,9 @@ async def _perform(job: Job, work: Work) -> str | Failure:
             return _told(await _reindex_document(job, work))
         case JobKind.RENDER:
             document = ref_of(job.tenant, job.source, _uri_of(job)).id
-            return _told(await work.pipeline.render(job.tenant, document))
+            restores = bool(job.payload.get(RESTORING))
+            bring = work.pipeline.restore if restores else work.pipeline.render
+            return _told(await bring(job.tenant, document))
         case _:
             assert_never(job.kind)
 
@@ -234,13 +243,26 @@ async def _reindex_source(job: Job, work: Work) -> str:
     ):
         after = page[-1].ref.id
         number += len(page)
-        await work.jobs.enqueue(
-            [
+        if job.payload.get(RESTORING):
+            jobs = [job_of_restoring(document, batch=job.id) for document in page]
+        else:
+            jobs = [
                 reindex_job(job.tenant, job.source, uri=document.ref.uri, batch=job.id)
                 for document in page
             ]
-        )
+        await work.jobs.enqueue(jobs)
     return f"{number} documents to index anew"
+
+
+def restoring_job(tenant: TenantId, source: SourceId) -> NewJob:
+    """Put back what the index has lost of a source's documents, from the ledger alone."""
+    return NewJob(
+        tenant=tenant,
+        source=source,
+        kind=JobKind.REINDEX,
+        priority=INDEXING_ANEW,
+        payload={RESTORING: True},
+    )
 
 
 def reindex_job(

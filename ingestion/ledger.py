@@ -20,7 +20,7 @@ from rag.storage.generations.records import (
 from rag.storage.jobs.records import NewJob
 from rag.storage.records import Digest
 from rag.storage.verdicts.records import Validation
-from rag.types import ChunkId, DocumentId, DocumentRef, Metadata
+from rag.types import Chunk, ChunkId, DocumentId, DocumentRef, Metadata
 
 
 class DocumentLedger(Protocol):
@@ -38,6 +38,10 @@ class DocumentLedger(Protocol):
     async def renditions(self, document: DocumentId) -> Mapping[GenerationId, Rendition]: ...
 
     async def held(self, document: DocumentId, generation: GenerationId) -> set[ChunkId]: ...
+
+    async def contents(
+        self, known: StoredDocument, generation: GenerationId
+    ) -> Sequence[tuple[Chunk, Digest]]: ...
 
     async def describe(
         self,

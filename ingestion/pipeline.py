@@ -30,7 +30,7 @@ from connectors.protocols import (
     Seen,
     Upserted,
 )
-from ingestion.changes import job_of_mending
+from ingestion.changes import job_of_indexing_anew, job_of_mending
 from ingestion.describing import (
     MEMBERS,
     document_of,
@@ -48,7 +48,7 @@ from ingestion.loose_ends import LooseEnds
 from ingestion.members import member_jobs
 from ingestion.outcomes import AccessUpdated, Failed, Indexed, Outcome, Removed, Unchanged
 from ingestion.protocols import ParsedDocument, Parser
-from ingestion.rendering import Cut, cut_for, indexed, is_current, render
+from ingestion.rendering import Cut, cut_for, indexed, is_current, render, restore
 from ingestion.validation.inspection import Inspection, Validator
 from ingestion.versions import new_version_of
 from ingestion.withholding import Withholding
@@ -296,6 +296,26 @@ class IngestPipeline:
             await ends.delete_from_index(known, gone)
             await self._leave_as_it_was(known)
             return indexed(rendered[0], gone)
+
+    async def restore(self, tenant: TenantId, document: DocumentId) -> Outcome:
+        """Put back what the indexes have lost of the document, from what the ledger holds: nothing
+        is fetched or parsed. What cannot be had from there is indexed anew by another job."""
+        async with self._locks.of(document):
+            ends = await self._loose_ends()
+            known = await self.documents.take(tenant, document)
+            if known is None:
+                return Unchanged()
+            restored = [
+                await restore(generation, known, self.documents) for generation in ends.generations
+            ]
+            await ends.describe_in_index(known, known.access, known.metadata)
+            await self._leave_as_it_was(known)
+            if None in restored:
+                await self.jobs.enqueue([job_of_indexing_anew(known)])
+                return Unchanged()
+            held = await self.documents.held(document, ends.generations[0].id)
+            back = restored[0] or 0
+            return Indexed(len(held), embedded=back, kept=len(held) - back, removed=0)
 
     async def _leave_as_it_was(self, known: StoredDocument) -> None:
         """What an earlier ingest left to do is not done by this: another job does it."""

@@ -99,9 +99,10 @@ async def render(
 
     A generation that no reader searches, and that fails, is left out: it has that document to make
     up for, and what serves readers goes on. `anew` embeds even what is held. Errors: those of the
-    generation that serves.
+    generation that serves, or where every one fails, of the last.
     """
     rendered: list[Rendered] = []
+    failed: TransientError | PermanentError | None = None
     for cut in cuts:
         try:
             rendered.append(
@@ -117,15 +118,45 @@ async def render(
                 )
             )
         except (TransientError, PermanentError) as error:
-            if cut.generation.serves or len(cuts) == 1:
+            if cut.generation.serves:
                 raise
+            failed = error
             log.warning(
                 "generation %s lacks document %s for now: %s",
                 cut.generation.id,
                 document.ref.id,
                 type(error).__name__,
             )
+    if failed is not None and not rendered:
+        raise failed
     return rendered
+
+
+async def restore(
+    generation: LiveGeneration, known: StoredDocument, documents: DocumentLedger
+) -> int | None:
+    """Embed and index what the generation's index has lost of the version that is shown, as the
+    ledger holds it; how many chunks that were.
+
+    None where the ledger does not hold what was embedded: a title or headings that were too long
+    for it were shortened then.
+    """
+    contents = await documents.contents(known, generation.id)
+    indexed = await generation.index.chunk_ids(known.ref.tenant, known.ref.id)
+    lost = [(chunk, embedded) for chunk, embedded in contents if chunk.id not in indexed]
+    if any(fingerprint_of(chunk.embedded_text) != embedded for chunk, embedded in lost):
+        return None
+    embedder = generation.embedder_of(known.ref.tenant)
+    for start in range(0, len(lost), EMBEDDED_AT_ONCE):
+        some = [chunk for chunk, _ in lost[start : start + EMBEDDED_AT_ONCE]]
+        embeddings = await embedder.embed_documents([chunk.embedded_text for chunk in some])
+        await generation.index.upsert(
+            [
+                IndexPoint(chunk, known.access, known.metadata, embedding.vector)
+                for chunk, embedding in zip(some, embeddings, strict=True)
+            ]
+        )
+    return len(lost)
 
 
 async def _render(

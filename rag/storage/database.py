@@ -192,7 +192,7 @@ def _open_sqlite(address: URL, pool_size: int, stack: AsyncExitStack) -> Databas
             "journal_mode = WAL",
             "synchronous = FULL",
             "foreign_keys = ON",
-            "cache_size = -65536",
+            "cache_size = -16384",
             "mmap_size = 268435456",
             "temp_store = MEMORY",
         ):

@@ -11,7 +11,7 @@ from connectors.protocols import AccessChanged, Deleted, Resource, Upserted
 from ingestion.changes import job_of_rendering
 from ingestion.describing import ref_of
 from ingestion.dispatch import running
-from ingestion.jobs import reindex_job
+from ingestion.jobs import reindex_job, restoring_job
 from ingestion.outcomes import Failed, Indexed, Outcome, Unchanged
 from ingestion.protocols import ParsedDocument
 from ingestion.upkeep import tidy
@@ -333,3 +333,31 @@ async def test_a_report_is_kept_with_its_generation(two: Two) -> None:
     generation = await two.ledger.get(SECOND)
     assert generation.report == {"ndcg": 0.5} and generation.recipe == RECIPE
     assert generation.created_at <= datetime.now(UTC)
+
+
+def points_of(two: Two) -> list[list[tuple[object, ...]]]:
+    return [
+        sorted(
+            (point.chunk.id, point.chunk.text, str(point.access), *point.vector.tolist())
+            for point in index.points.values()
+        )
+        for index in (two.first, two.second)
+    ]
+
+
+async def test_an_index_that_is_lost_comes_back_from_the_ledger_alone(two: Two) -> None:
+    await two.begin()
+    await two.put("leave", LEAVE)
+    await two.put("pay", "Pay day is the 25th.", "group:board")
+    before = points_of(two)
+    two.first.points.clear()
+    del two.second.points[next(iter(two.second.points))]
+    two.platform.folder.files.clear()
+    for file in two.platform.originals.root.rglob("*"):
+        if file.is_file():
+            file.unlink()
+    await two.platform.jobs.enqueue([restoring_job(TENANT, SOURCE)])
+    await two.catch_up()
+    assert points_of(two) == before
+    assert await two.seen_in(FIRST) == ["Staff have 25 days.", "Carry over 5 days."]
+    assert all([(await two.document(uri)).settled for uri in ("leave", "pay")])

@@ -1,10 +1,11 @@
 """What documents say, as rows: their chunks and token vectors in each generation."""
 
-from collections.abc import Collection, Sequence
-from functools import cache
-from typing import Any
+import json
+from collections.abc import Collection, Iterable, Sequence
+from functools import cache, lru_cache
+from typing import Any, cast
 
-from sqlalchemy import Connection, Executable, and_, bindparam, delete, select
+from sqlalchemy import Connection, Executable, Text, and_, bindparam, delete, select, type_coerce
 
 from rag.storage.database import Database, Dialect, insert_for, insert_into
 from rag.storage.generations.records import (
@@ -23,7 +24,7 @@ from rag.storage.tables import (
     RenditionRow,
     TokenVectorsRow,
 )
-from rag.types import Chunk, ChunkId, DocumentId, TokenVectors, VersionId
+from rag.types import Chunk, ChunkId, DocumentId, DocumentRef, Span, TokenVectors, VersionId
 
 _AT_ONCE = 500
 
@@ -33,6 +34,18 @@ SERVING = (
     .scalar_subquery()
 )
 """The generation that readers search at this moment."""
+CHUNK_COLUMNS = (
+    ChunkRow.id,
+    ChunkRow.version,
+    ChunkRow.ordinal,
+    ChunkRow.text,
+    # JSON is read where the chunk is wanted: for readers, only once the asker is admitted.
+    type_coerce(ChunkRow.heading_path, Text).label("heading_path"),
+    ChunkRow.kind.label("chunk_kind"),
+    ChunkRow.span_start,
+    ChunkRow.span_end,
+    ChunkRow.page,
+)
 CHUNK_IDS = select(ChunkRow.id).where(
     ChunkRow.document == bindparam("this"), ChunkRow.generation == bindparam("generation")
 )
@@ -153,6 +166,26 @@ def write_token_vectors(
     if not rows:
         return
     connection.execute(_upsert(database.dialect, TokenVectorsRow), rows)
+
+
+def chunk_of(row: Any, document: DocumentRef) -> Chunk:
+    """A row of chunks whose heading path is read as text."""
+    return Chunk(
+        id=ChunkId(row.id),
+        document=document,
+        version=VersionId(row.version),
+        ordinal=row.ordinal,
+        text=row.text,
+        heading_path=_headings(row.heading_path),
+        kind=row.chunk_kind,
+        span=Span(row.span_start, row.span_end),
+        page=row.page,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _headings(text: str) -> tuple[str, ...]:
+    return tuple(cast("Iterable[str]", json.loads(text)))
 
 
 @cache

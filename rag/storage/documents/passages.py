@@ -1,7 +1,7 @@
 """What a reader may see of the ledger: passages that are alive, current and admitted now."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
@@ -15,7 +15,7 @@ from sqlalchemy.orm import aliased
 from rag.access import AccessList, AccessScope, TenantId
 from rag.storage.database import Database
 from rag.storage.documents.admission import FRESHNESS, AgeLimit, stored_access
-from rag.storage.documents.contents import IS_SHOWN
+from rag.storage.documents.contents import CHUNK_COLUMNS, IS_SHOWN, chunk_of
 from rag.storage.documents.records import DocumentState
 from rag.storage.generations.records import FIRST, GenerationId
 from rag.storage.moments import now
@@ -28,7 +28,6 @@ from rag.storage.tables import (
     TokenVectorsRow,
 )
 from rag.types import (
-    Chunk,
     ChunkId,
     DocumentId,
     DocumentRef,
@@ -36,9 +35,7 @@ from rag.types import (
     Ranks,
     RetrievedChunk,
     SourceId,
-    Span,
     TokenVectors,
-    VersionId,
 )
 
 
@@ -120,17 +117,8 @@ _newer = aliased(DocumentRow)
 _ALIVE = DocumentState.ACTIVE.value
 _CURRENT = (
     select(
-        ChunkRow.id,
+        *CHUNK_COLUMNS,
         ChunkRow.document,
-        ChunkRow.version,
-        ChunkRow.ordinal,
-        ChunkRow.text,
-        # JSON is read below, and only where the asker is admitted.
-        type_coerce(ChunkRow.heading_path, Text).label("heading_path"),
-        ChunkRow.kind.label("chunk_kind"),
-        ChunkRow.span_start,
-        ChunkRow.span_end,
-        ChunkRow.page,
         DocumentRow.tenant,
         DocumentRow.source,
         DocumentRow.uri,
@@ -196,19 +184,8 @@ class _Described:
 
 
 def _hit_of(row: Any, described: _Described) -> RetrievedChunk:
-    chunk = Chunk(
-        id=ChunkId(row.id),
-        document=described.ref,
-        version=VersionId(row.version),
-        ordinal=row.ordinal,
-        text=row.text,
-        heading_path=_headings(row.heading_path),
-        kind=row.chunk_kind,
-        span=Span(row.span_start, row.span_end),
-        page=row.page,
-    )
     return RetrievedChunk(
-        chunk=chunk,
+        chunk=chunk_of(row, described.ref),
         score=0.0,
         ranks=Ranks(),
         metadata=described.metadata,
@@ -220,8 +197,3 @@ def _hit_of(row: Any, described: _Described) -> RetrievedChunk:
 def access_of(text: str) -> AccessList:
     """Folders share their access list, so that few texts are read often."""
     return access_of_json(json.loads(text))
-
-
-@lru_cache(maxsize=4096)
-def _headings(text: str) -> tuple[str, ...]:
-    return tuple(cast("Iterable[str]", json.loads(text)))

@@ -12,17 +12,19 @@ from rag.errors import NotFound
 from rag.storage.database import Database
 from rag.storage.documents.admission import FRESHNESS, AgeLimit, StoredAccess, stored_access
 from rag.storage.documents.contents import (
+    CHUNK_COLUMNS,
     CHUNK_IDS,
     IS_SHOWN,
     RENDITIONS,
     SERVING,
+    chunk_of,
     rendition_of,
 )
 from rag.storage.documents.records import DocumentState, ReadableDocument, StoredDocument
 from rag.storage.documents.rows import COLUMNS, document_of
 from rag.storage.generations.records import GenerationId, Rendition
 from rag.storage.moments import now
-from rag.storage.records import access_of_json
+from rag.storage.records import Digest, access_of_json
 from rag.storage.tables import (
     ChunkRow,
     DocumentRow,
@@ -31,7 +33,7 @@ from rag.storage.tables import (
     RenditionRow,
     SourceRow,
 )
-from rag.types import ChunkId, DocumentId, SourceId
+from rag.types import Chunk, ChunkId, DocumentId, SourceId
 
 _LOOKED_UP_AT_ONCE = 500
 _JOB_IS_LIVE = JobRow.state.in_(("queued", "waiting", "running"))
@@ -143,6 +145,22 @@ class DocumentReads:
             .order_by(ChunkRow.ordinal)
         )
         return [ChunkId(row.id) for row in await self.database.rows(statement)]
+
+    async def contents(
+        self, known: StoredDocument, generation: GenerationId
+    ) -> list[tuple[Chunk, Digest]]:
+        """The chunks of the current version as the generation holds them, each with the
+        fingerprint of the text that was embedded for it."""
+        statement = (
+            select(*CHUNK_COLUMNS, ChunkRow.embedded_hash)
+            .select_from(ChunkRow)
+            .join(DocumentRow, DocumentRow.id == ChunkRow.document)
+            .join(RenditionRow, IS_SHOWN)
+            .where(DocumentRow.id == known.ref.id, ChunkRow.generation == generation)
+            .order_by(ChunkRow.ordinal)
+        )
+        rows = await self.database.rows(statement)
+        return [(chunk_of(row, known.ref), Digest(row.embedded_hash)) for row in rows]
 
     # --- reads for people ---------------------------------------------------------------------------
 
