@@ -2,16 +2,21 @@
 
 import os
 import signal
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from ingestion.generations import LiveGeneration, LiveGenerations
 from rag.access import AccessList, AccessScope, TenantId
 from rag.bodies import Body
 from rag.protocols import Index, IndexPoint
 from rag.storage.database import Database
+from rag.storage.documents.ledger import Documents
+from rag.storage.documents.records import NewVersion
+from rag.storage.generations.ledger import Generations
+from rag.storage.generations.records import Generation, GenerationId, NewRendition, Recipe
 from rag.storage.jobs.rows import Announce, Due
 from rag.storage.originals import Originals
 from rag.storage.records import Digest
@@ -33,8 +38,24 @@ POINTS = {
     "after a document left the index": 4,
     "between original and ledger": 20,
     "before an original goes": 4,
+    "before a document's switch": 20,
+    "after a document's switch": 20,
+    "between the upserts of two generations": 20,
 }
 """Each with how often about a run passes it at most."""
+POINTS_OF_GENERATIONS = {
+    "before a generation begins": 1,
+    "after a generation begins": 1,
+    "before the generations' switch": 1,
+    "after the generations' switch": 1,
+    "before a generation is dropped": 1,
+    "after a generation is dropped": 1,
+    "before an erasing write": 3,
+    "after an erasing write": 3,
+    "before an index is removed": 1,
+    "after an index is removed": 1,
+}
+"""Few states pass each of these."""
 
 
 @dataclass(slots=True)
@@ -59,19 +80,99 @@ class Doom:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoomedDatabase(Database):
     doom: Doom = field(default_factory=Doom)
+    what: str = "a ledger write"
 
     async def write(self, work: Callable[[Connection], _T]) -> _T:
-        self.doom.passes("before a ledger write")
+        self.doom.passes(f"before {self.what}")
         # Named, for `super()` knows nothing of the class that slots put in this one's place.
         done = await Database.write(self, work)
-        self.doom.passes("after a ledger write")
+        self.doom.passes(f"after {self.what}")
         return done
 
 
-def doomed(database: Database, doom: Doom) -> DoomedDatabase:
-    return DoomedDatabase(
-        **{each.name: getattr(database, each.name) for each in fields(Database)}, doom=doom
-    )
+def doomed(database: Database, doom: Doom, what: str = "a ledger write") -> DoomedDatabase:
+    parts = {each.name: getattr(database, each.name) for each in fields(Database)}
+    return DoomedDatabase(**parts, doom=doom, what=what)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoomedDocuments(Documents):
+    doom: Doom
+
+    async def switch(
+        self,
+        new: NewVersion,
+        renditions: Sequence[NewRendition],
+        *,
+        fence: int,
+        settles: bool = False,
+    ) -> dict[GenerationId, set[ChunkId]]:
+        self.doom.passes("before a document's switch")
+        gone = await Documents.switch(self, new, renditions, fence=fence, settles=settles)
+        self.doom.passes("after a document's switch")
+        return gone
+
+    async def add_renditions(
+        self, document: DocumentId, renditions: Sequence[NewRendition], *, fence: int
+    ) -> dict[GenerationId, set[ChunkId]]:
+        self.doom.passes("before a document's switch")
+        gone = await Documents.add_renditions(self, document, renditions, fence=fence)
+        self.doom.passes("after a document's switch")
+        return gone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoomedLedger(Generations):
+    """The ledger of generations."""
+
+    doom: Doom
+
+    async def begin(self, recipe: Recipe) -> Generation:
+        self.doom.passes("before a generation begins")
+        begun = await Generations.begin(self, recipe)
+        self.doom.passes("after a generation begins")
+        return begun
+
+    async def switch(self, to: GenerationId) -> None:
+        self.doom.passes("before the generations' switch")
+        await Generations.switch(self, to)
+        self.doom.passes("after the generations' switch")
+
+    async def drop(self, generation: GenerationId) -> None:
+        self.doom.passes("before a generation is dropped")
+        await Generations.drop(self, generation)
+        self.doom.passes("after a generation is dropped")
+
+    async def erase(self, generation: GenerationId) -> int:
+        erasing = doomed(self.database, self.doom, "an erasing write")
+        return await Generations(erasing).erase(generation)
+
+
+@dataclass(frozen=True, slots=True)
+class DoomedGenerations:
+    """`LiveGenerations`."""
+
+    generations: LiveGenerations
+    doom: Doom
+
+    async def live(self) -> Sequence[LiveGeneration]:
+        return [
+            replace(each, index=DoomedIndex(each.index, self.doom, is_first=each.serves))
+            for each in await self.generations.live()
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class DoomedRemoval:
+    """Of what a dropped generation's index has left."""
+
+    remove: Callable[[GenerationId], Awaitable[None]]
+    doom: Doom
+
+    async def __call__(self, generation: GenerationId) -> None:
+        self.doom.passes("before an index is removed")
+        await self.remove(generation)
+        self.doom.passes("after an index is removed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +205,12 @@ class DoomedIndex:
 
     index: Index
     doom: Doom
+    is_first: bool
+    """The one that readers search is written before the others."""
 
     async def upsert(self, points: Sequence[IndexPoint]) -> None:
+        if not self.is_first:
+            self.doom.passes("between the upserts of two generations")
         self.doom.passes("before an index upsert")
         await self.index.upsert(points)
         self.doom.passes("between index upsert and ledger switch")

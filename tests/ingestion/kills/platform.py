@@ -5,9 +5,10 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
+from api.generations import OpenGenerations
 from connectors.filesystem import FilesystemConnector
-from ingestion.batching import BatchingEmbedder
 from ingestion.dispatch import Bell, Dispatcher
+from ingestion.generations import LiveGenerations
 from ingestion.jobs import Work, sync_job
 from ingestion.pipeline import IngestPipeline
 from ingestion.releasing import release_from_quarantine
@@ -15,12 +16,8 @@ from ingestion.retry import RetryPolicy
 from ingestion.validation.flow import validator_over
 from rag.access import Membership, PrincipalId
 from rag.errors import NotFound
-from rag.protocols import Index
 from rag.storage.access.groups import BY_ADMINS, Groups
 from rag.storage.database import Database
-from rag.storage.documents.ledger import Documents
-from rag.storage.embeddings import CachedEmbedder, EmbeddingCache
-from rag.storage.generations.ledger import Generations
 from rag.storage.jobs.failures import Failures
 from rag.storage.jobs.leases import Leases
 from rag.storage.jobs.ledger import Jobs
@@ -31,12 +28,18 @@ from rag.storage.records import document_id_of
 from rag.storage.sources.ledger import Sources
 from rag.storage.verdicts.ledger import Verdicts
 from rag.storage.verdicts.records import Accept
-from tests.generations import one_generation
-from tests.ingestion.kills.doom import Doom, DoomedAnnouncement, DoomedIndex, DoomedOriginals
+from tests.ingestion.kills.doom import (
+    Doom,
+    DoomedAnnouncement,
+    DoomedDocuments,
+    DoomedGenerations,
+    DoomedLedger,
+    DoomedOriginals,
+)
+from tests.ingestion.kills.generations import all_hold_everything, bring_about, wanted_in
 from tests.ingestion.kills.watching import Place
 from tests.ingestion.kills.world import State
 from tests.ingestion.platform import SOURCE, TENANT
-from tests.ingestion.standins import HashEmbedder
 from tests.ingestion.test_containers import BoxParser
 
 _SETTINGS = {"validation": {"secrets": "quarantine", "near_duplicates": False}}
@@ -47,25 +50,19 @@ def work_over(
     database: Database,
     place: Place,
     *,
-    index: Index,
+    generations: LiveGenerations,
     announce: Announce,
     doom: Doom,
     lease: timedelta = timedelta(seconds=60),
 ) -> Work:
     originals = DoomedOriginals(place.originals, doom=doom)
-    documents, sources = Documents(database), Sources(database)
+    documents, sources = DoomedDocuments(database, doom=doom), Sources(database)
     announced = DoomedAnnouncement(announce, doom)
     jobs = Jobs(database, announced)
-    cache = EmbeddingCache(database)
-    batching = BatchingEmbedder(HashEmbedder())
     pipeline = IngestPipeline(
         parser=BoxParser(originals),
         validator=validator_over(sources, Verdicts(database)),
-        generations=one_generation(
-            DoomedIndex(index, doom),
-            batching,
-            embedder_of=lambda tenant: CachedEmbedder(batching, cache, tenant),
-        ),
+        generations=DoomedGenerations(generations, doom),
         documents=documents,
         originals=originals,
         jobs=jobs,
@@ -78,7 +75,7 @@ def work_over(
         sources=sources,
         originals=originals,
         workers=Workers(database),
-        generations=Generations(database),
+        generations=DoomedLedger(database, doom=doom),
         connect=lambda _source: FilesystemConnector(place.source, source=SOURCE),
         retry=RetryPolicy(
             first_delay=timedelta(milliseconds=20), longest_delay=timedelta(seconds=1)
@@ -98,8 +95,11 @@ def dispatcher_of(work: Work, bell: Bell) -> Dispatcher:
     )
 
 
-async def follow(state: State, source: Path, work: Work, database: Database) -> None:
-    """What people and the clock ask of the platform in this state: all of it may be asked again."""
+async def follow(
+    state: State, source: Path, work: Work, database: Database, generations: OpenGenerations
+) -> None:
+    """What people and the clock ask of the platform in this state: all of it may be asked again.
+    Generations are begun, switched and dropped while the source is synced."""
     memberships = [
         Membership(PrincipalId(member), PrincipalId(group))
         for member, group in sorted(state.memberships)
@@ -120,6 +120,14 @@ async def follow(state: State, source: Path, work: Work, database: Database) -> 
     # A job whose worker was killed five times is a dead letter, until somebody says: try it again.
     await Failures(database).retry_all(work.jobs, TENANT, states=[JobState.DEAD])
     await work.jobs.enqueue([sync_job(TENANT, SOURCE)])
+    await bring_about(wanted_in(state.number), work.generations, generations)
+
+
+async def done(work: Work, dispatcher: Dispatcher) -> None:
+    """Once no job is left, and no generation lacks anything."""
+    await dispatcher.idle()
+    await all_hold_everything(work.generations)
+    await dispatcher.idle()
 
 
 async def register(database: Database) -> None:
