@@ -52,6 +52,19 @@ async def say_what_serves(ledger: Generations, wanted: Recipe) -> None:
         )
 
 
+async def say_what_is_lost(ledger: Generations, serving: OpenGeneration) -> None:
+    """An index that is empty though the ledger holds chunks was lost: answers would be missing, and
+    nobody would know why."""
+    sample = await ledger.sample(serving.id)
+    if sample is None or await serving.index.chunk_ids(*sample):
+        return
+    log.error(
+        "the index of generation %s lacks a document that the ledger says it holds: if it was lost, "
+        "`rag reindex --all --from-ledger` puts it back",
+        serving.id,
+    )
+
+
 class Embedders:
     """The embedders in use, one for each model: generations with the same one share it."""
 

@@ -16,7 +16,7 @@ from api.adapters import (
 from api.closing import closed_with
 from api.generations import ServingRetriever, open_generations
 from api.migrations import migrate_database
-from api.opening import Embedders, GenerationOpener, recipe_of, say_what_serves
+from api.opening import Embedders, GenerationOpener, recipe_of, say_what_is_lost, say_what_serves
 from api.platform import Platform
 from api.policies import policy_from
 from api.settings import Settings
@@ -123,6 +123,7 @@ async def _open_parts(settings: Settings) -> AsyncGenerator[Platform]:
             open_generations(ledger, open_one=opener.open, remove=partial(remove_index, settings))
         )
         await say_what_serves(ledger, recipe)
+        await say_what_is_lost(ledger, await generations.serving())
         age_limit = AgeLimit(settings.access.max_age)
         retriever = ServingRetriever(generations)
         gate = Answerability(ranker=StatementRanker(embedder=embedder, lexicon=lexicon))

@@ -117,25 +117,31 @@ def job_of_mending(uri: str, *, tenant: TenantId, source: SourceId) -> NewJob:
     )
 
 
-def job_of_indexing_anew(document: StoredDocument) -> NewJob:
-    """Parse, cut and embed a document again, from the original that is kept."""
+def reindex_job(
+    tenant: TenantId, source: SourceId, *, uri: str | None = None, batch: str | None = None
+) -> NewJob:
+    """Index a document anew from the original that was kept; without `uri`, all of the source."""
     return NewJob(
-        tenant=document.ref.tenant,
-        source=document.ref.source,
+        tenant=tenant,
+        source=source,
         kind=JobKind.REINDEX,
-        uri=document.ref.uri,
+        uri=uri,
+        batch=batch,
         payload={"anew": True},
         priority=INDEXING_ANEW,
     )
 
 
-def job_of_restoring(document: StoredDocument, batch: str | None = None) -> NewJob:
-    """Put back what the index has lost of a document, from the ledger alone."""
+def restoring_job(
+    tenant: TenantId, source: SourceId, *, uri: str | None = None, batch: str | None = None
+) -> NewJob:
+    """Put back what the index has lost of a document, from the ledger alone; without `uri`, of all
+    of the source."""
     return NewJob(
-        tenant=document.ref.tenant,
-        source=document.ref.source,
-        kind=JobKind.RENDER,
-        uri=document.ref.uri,
+        tenant=tenant,
+        source=source,
+        kind=JobKind.REINDEX if uri is None else JobKind.RENDER,
+        uri=uri,
         batch=batch,
         payload={RESTORING: True},
         priority=INDEXING_ANEW,

@@ -11,11 +11,11 @@ from typing import Any, assert_never
 from connectors.protocols import AccessChanged, Connector, Deleted, Seen, Upserted
 from ingestion.changes import (
     AWAITED,
-    INDEXING_ANEW,
     RESTORING,
     TAKING_IN,
     change_of,
-    job_of_restoring,
+    reindex_job,
+    restoring_job,
 )
 from ingestion.describing import ref_of
 from ingestion.kept import EmptySource, Kept, KeptConnector, kept_of, pushed
@@ -243,41 +243,14 @@ async def _reindex_source(job: Job, work: Work) -> str:
     ):
         after = page[-1].ref.id
         number += len(page)
-        if job.payload.get(RESTORING):
-            jobs = [job_of_restoring(document, batch=job.id) for document in page]
-        else:
-            jobs = [
-                reindex_job(job.tenant, job.source, uri=document.ref.uri, batch=job.id)
+        job_of = restoring_job if job.payload.get(RESTORING) else reindex_job
+        await work.jobs.enqueue(
+            [
+                job_of(job.tenant, job.source, uri=document.ref.uri, batch=job.id)
                 for document in page
             ]
-        await work.jobs.enqueue(jobs)
+        )
     return f"{number} documents to index anew"
-
-
-def restoring_job(tenant: TenantId, source: SourceId) -> NewJob:
-    """Put back what the index has lost of a source's documents, from the ledger alone."""
-    return NewJob(
-        tenant=tenant,
-        source=source,
-        kind=JobKind.REINDEX,
-        priority=INDEXING_ANEW,
-        payload={RESTORING: True},
-    )
-
-
-def reindex_job(
-    tenant: TenantId, source: SourceId, *, uri: str | None = None, batch: str | None = None
-) -> NewJob:
-    """Index a document anew from the original that was kept; without `uri`, all of the source."""
-    return NewJob(
-        tenant=tenant,
-        source=source,
-        kind=JobKind.REINDEX,
-        uri=uri,
-        batch=batch,
-        priority=INDEXING_ANEW,
-        payload={"anew": True},
-    )
 
 
 def sync_job(

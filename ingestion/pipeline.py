@@ -30,7 +30,7 @@ from connectors.protocols import (
     Seen,
     Upserted,
 )
-from ingestion.changes import job_of_indexing_anew, job_of_mending
+from ingestion.changes import job_of_mending, reindex_job
 from ingestion.describing import (
     MEMBERS,
     document_of,
@@ -311,7 +311,8 @@ class IngestPipeline:
             await ends.describe_in_index(known, known.access, known.metadata)
             await self._leave_as_it_was(known)
             if None in restored:
-                await self.jobs.enqueue([job_of_indexing_anew(known)])
+                ref = known.ref
+                await self.jobs.enqueue([reindex_job(ref.tenant, ref.source, uri=ref.uri)])
                 return Unchanged()
             held = await self.documents.held(document, ends.generations[0].id)
             back = restored[0] or 0

@@ -230,18 +230,23 @@ def reindex(
     *,
     connector: Annotated[str | None, typer.Option(help="Only what came from it.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every document.")] = False,
+    from_ledger: Annotated[
+        bool,
+        typer.Option("--from-ledger", help="Only put back what the index has lost; parse nothing."),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
     tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
-    """Parse, chunk and embed again, from the originals that are kept."""
+    """Parse, chunk and embed again, from the originals that are kept; or, where an index was lost,
+    put it back from the ledger alone."""
     if everything == (connector is not None):
         raise InvalidRequest("give either --connector or --all")
     what = {"all": True} if connector is None else {"connector": connector}
 
     async def run() -> dict[str, Any]:
         async with open_api(settings_for(tenant)) as api:
-            body = {**what, "dry_run": dry_run}
+            body = {**what, "from_ledger": from_ledger, "dry_run": dry_run}
             result = await api.call("POST", "/v1/admin/reindex", body=body)
             if not dry_run:
                 await until_idle(api, connector)

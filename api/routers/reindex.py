@@ -13,11 +13,11 @@ from api.filters import FilterMap, known_filters, matches
 from api.permissions import Permission
 from api.platform import Platform
 from api.shapes import Schema
-from ingestion.jobs import reindex_job
+from ingestion.changes import reindex_job, restoring_job
 from rag.access import TenantId
 from rag.storage.documents.estimates import Amount, amount_of, seconds_of
 from rag.storage.documents.records import StoredDocument
-from rag.storage.jobs.records import JobKind, NewJob
+from rag.storage.jobs.records import JobKind
 from rag.types import Filters, SourceId
 
 PAGE = 500
@@ -33,6 +33,10 @@ class ReindexRequest(Schema):
     connector: str | None = Field(default=None, max_length=64)
     filters: FilterMap = Field(default_factory=dict)
     all: bool = False
+    from_ledger: bool = Field(
+        default=False,
+        description="Put back what the index has lost, as the ledger holds it: nothing is parsed.",
+    )
     dry_run: bool = False
 
     model_config = ConfigDict(
@@ -65,7 +69,8 @@ async def reindex(
     caller: Annotated[Caller, requires(Permission.ADMIN)],
     platform: PlatformDep,
 ) -> ReindexOut:
-    """Parse, chunk and index documents anew. With `dry_run`: how many, how much, how long."""
+    """Parse, chunk and index documents anew, or put back what the index has lost. With `dry_run`:
+    how many, how much, how long."""
     tenant = caller.principal.tenant
     source = None if request.connector is None else SourceId(request.connector)
     if source is not None:
@@ -73,16 +78,21 @@ async def reindex(
     # No content is shown: an administrator may choose by any field of the tenant's documents.
     known = await platform.documents.fields(tenant, request.filters.keys())
     filters = known_filters(request.filters, known)
+    job_of = restoring_job if request.from_ledger else reindex_job
     amount = Amount()
     job_ids: list[str] = []
     async for page in _pages(platform, tenant, source, filters):
         ids = [document.ref.id for document in page]
         amount += await amount_of(platform.database, tenant, ids)
         if filters and not request.dry_run:
-            job_ids += await platform.jobs.enqueue([_job_of(document) for document in page])
+            job_ids += await platform.jobs.enqueue(
+                [job_of(tenant, each.ref.source, uri=each.ref.uri) for each in page]
+            )
     seconds = await seconds_of(platform.database, amount.documents, kinds=KINDS)
     if not filters and not request.dry_run:
-        job_ids += await platform.jobs.enqueue(await _whole(platform, tenant, source))
+        ids = [source] if source else [each.id for each in await platform.sources.listed(tenant)]
+        # One job for each source: it makes those of the documents.
+        job_ids += await platform.jobs.enqueue([job_of(tenant, each) for each in ids])
     return ReindexOut(
         dry_run=request.dry_run,
         documents=amount.documents,
@@ -102,14 +112,3 @@ async def _pages(
     while listed := await platform.documents.listed(tenant, source=source, limit=PAGE, after=after):
         after = listed[-1].ref.id
         yield [document for document in listed if matches(document.metadata, filters)]
-
-
-def _job_of(document: StoredDocument) -> NewJob:
-    return reindex_job(document.ref.tenant, document.ref.source, uri=document.ref.uri)
-
-
-async def _whole(platform: Platform, tenant: TenantId, source: SourceId | None) -> list[NewJob]:
-    """One job for each source: it makes those of the documents."""
-    if source is not None:
-        return [reindex_job(tenant, source)]
-    return [reindex_job(tenant, each.id) for each in await platform.sources.listed(tenant)]

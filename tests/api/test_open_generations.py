@@ -30,11 +30,15 @@ class Shelf:
     removed: list[GenerationId] = field(default_factory=list[GenerationId])
     broken: set[GenerationId] = field(default_factory=set[GenerationId])
     away: bool = False
+    loading: asyncio.Event | None = None
+    """What a new model waits for until it is there."""
 
     @asynccontextmanager
     async def open(self, generation: Generation) -> AsyncGenerator[OpenGeneration]:
         if generation.id in self.broken:
             raise ConfigurationError("there is no such model here")
+        if self.loading is not None:
+            await self.loading.wait()
         embedder, index = HashEmbedder(), MemoryIndex()
         self.is_open.add(generation.id)
         try:
@@ -136,6 +140,22 @@ async def test_one_that_cannot_be_opened_stops_neither_readers_nor_writers(
     assert [each.id for each in await generations.live()] == [FIRST]
     with pytest.raises(NotFound):
         await generations.get(SECOND)
+
+
+async def test_a_model_that_is_being_loaded_holds_up_nobody(
+    generations: OpenGenerations, shelf: Shelf
+) -> None:
+    shelf.loading = asyncio.Event()
+    await generations.ledger.begin(RECIPE)
+    looking = asyncio.create_task(generations.look())
+    await asyncio.sleep(1.1)  # as long as what the ledger said before may be believed
+    async with asyncio.timeout(30):
+        assert (await generations.serving()).id == FIRST
+        assert [each.id for each in await generations.live()] == [FIRST]
+    assert not looking.done()
+    shelf.loading.set()
+    await looking
+    assert (await generations.get(SECOND)).id == SECOND
 
 
 async def test_without_the_one_that_serves_nothing_begins(

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from connectors.protocols import AccessChanged, Upserted
+from ingestion.changes import reindex_job
 from ingestion.describing import ref_of
 from ingestion.expiring import drop_ended_grants
-from ingestion.jobs import reindex_job, run_job
+from ingestion.jobs import run_job
 from rag.access import AccessList, AccessScope, Principal, PrincipalId, readable_by, scope_of
 from rag.errors import IndexUnavailable, NotFound
 from rag.storage.database import Database

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from connectors.containers import Room
 from connectors.protocols import AccessChanged, Deleted, Upserted
+from ingestion.changes import reindex_job
 from ingestion.describing import ref_of
-from ingestion.jobs import reindex_job, run_job, sync_job
+from ingestion.jobs import run_job, sync_job
 from ingestion.members import MEMBER_MARK, member_uri
 from rag.access import AccessList, readable_by
 from rag.errors import PermanentError

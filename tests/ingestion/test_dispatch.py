@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from connectors.protocols import Problem, Resource
+from ingestion.changes import reindex_job
 from ingestion.dispatch import Dispatcher, running
-from ingestion.jobs import reindex_job, run_job, sync_job
+from ingestion.jobs import run_job, sync_job
 from ingestion.kept import push_job
 from ingestion.protocols import ParsedDocument
 from rag.access import NOBODY, TenantId, readable_by
+from rag.bodies import Body
 from rag.errors import SourceUnavailable
 from rag.storage.database import Database
 from rag.storage.documents.records import DocumentState
@@ -143,7 +145,7 @@ async def test_what_an_app_pushes_is_taken_in_and_can_be_deleted(platform: Platf
         uri="note:1",
         title="Note",
         media_type="text/plain",
-        body=b"Pushed.",
+        body=Body.of(b"Pushed."),
         access=readable_by(["group:finance"]),
         metadata={"department": "it"},
     )

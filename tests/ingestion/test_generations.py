@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from connectors.protocols import AccessChanged, Deleted, Resource, Upserted
-from ingestion.changes import job_of_rendering
+from ingestion.changes import job_of_rendering, reindex_job, restoring_job
 from ingestion.describing import ref_of
 from ingestion.dispatch import running
-from ingestion.jobs import reindex_job, restoring_job
 from ingestion.outcomes import Failed, Indexed, Outcome, Unchanged
 from ingestion.protocols import ParsedDocument
 from ingestion.upkeep import tidy

@@ -1,9 +1,10 @@
 """Whatever happens in whatever order, people find what the reference says, and never what it forbids.
 
-Hypothesis draws edits, moves, changes of access and of groups, deletions, containers, syncs, jobs
-and crashes. After each step everybody searches and opens documents: nobody may see what the
-platform was told he may not. After each sync whose jobs are all done, everybody sees exactly what
-the reference (`reference.py`) has.
+Hypothesis draws edits, moves, changes of access and of groups, deletions, containers, syncs, jobs,
+generations of the index and crashes. After each step everybody searches and opens documents: nobody
+may see what the platform was told he may not, in whatever generation. After each sync whose jobs
+are all done, everybody sees exactly what the reference (`reference.py`) has, in the generation that
+serves and in each that lacks nothing; one that lacks documents shows no old ones.
 
 `make test` runs a short profile. A long one:
 
@@ -38,11 +39,12 @@ from hypothesis.stateful import (
 
 from ingestion.jobs import Work, run_job, sync_job
 from ingestion.retry import RetryPolicy
-from ingestion.upkeep import tidy
+from ingestion.upkeep import enqueue_rendering, tidy
 from rag.access import (
     EVERYONE,
     NOBODY,
     AccessList,
+    AccessScope,
     Membership,
     Principal,
     PrincipalId,
@@ -54,13 +56,15 @@ from rag.storage.access.groups import Groups
 from rag.storage.database import open_database
 from rag.storage.documents.passages import Passages
 from rag.storage.documents.records import DocumentState, StoredDocument
-from rag.storage.generations.records import FIRST
+from rag.storage.generations.ledger import Generations
+from rag.storage.generations.records import GenerationId
+from rag.storage.jobs.failures import Failures
 from rag.storage.jobs.records import Job, JobKind, JobState
 from rag.storage.originals import Originals
 from rag.types import ChunkId
-from tests.generations import with_index
 from tests.ingestion.boxes import Box, BoxParser, packed
 from tests.ingestion.fuse import Fuse, FusedFeed, fused
+from tests.ingestion.marking import lines_of_chunk
 from tests.ingestion.platform import SOURCE, TENANT, platform_over
 from tests.ingestion.reference import (
     UNREADABLE,
@@ -69,6 +73,7 @@ from tests.ingestion.reference import (
     Reference,
     with_member,
 )
+from tests.ingestion.some_generations import SomeGenerations
 
 STEPS_OF_AN_EXAMPLE = 40
 STEPS = int(os.environ.get("RAG_STATE_MACHINE_STEPS", "0"))
@@ -103,6 +108,7 @@ accesses = st.one_of(
     st.just(NOBODY),
 )
 uris = st.sampled_from(URIS)
+_NOT_OVER = {JobState.QUEUED, JobState.WAITING, JobState.RUNNING}
 # Where there is any: it waits for no disk.
 _IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 counted: Counter[str] = Counter()
@@ -129,8 +135,15 @@ class Machine(RuleBasedStateMachine):
         self.platform = await platform_over(
             database, self.root, folder=self.feed, parser=BoxParser(originals)
         )
+        self.generations = SomeGenerations(Generations(database))
+        self.platform.pipeline = replace(self.platform.pipeline, generations=self.generations)
         self.groups = Groups(database)
-        work = replace(self.platform.work, lease=LEASE, retry=RetryPolicy(timedelta(0)))
+        work = replace(
+            self.platform.work,
+            pipeline=self.platform.pipeline,
+            lease=LEASE,
+            retry=RetryPolicy(timedelta(0)),
+        )
         self.other_process = work
         self.work = replace(work, pipeline=self._fused_pipeline(), jobs=self._fused_jobs())
 
@@ -138,14 +151,14 @@ class Machine(RuleBasedStateMachine):
         pipeline, fuse = self.platform.pipeline, self.fuse
         return replace(
             pipeline,
-            generations=with_index(
-                pipeline.generations,
-                fused(self.platform.index, fuse, "upsert", "describe", "delete", "delete_document"),
+            generations=self.generations.reached_by(
+                lambda index: fused(index, fuse, "upsert", "describe", "delete", "delete_document")
             ),
             documents=fused(
                 pipeline.documents,
                 fuse,
                 *("begin", "describe", "stage", "switch", "settle", "fail", "tombstone"),
+                *("take", "add_renditions"),
             ),
             originals=fused(pipeline.originals, fuse, "store", "read"),
             jobs=self._fused_jobs(),
@@ -247,6 +260,17 @@ class Machine(RuleBasedStateMachine):
         access = data.draw(accesses)
         self.runner.run(self._overlap(uri, access, calls))
 
+    @rule(
+        what=st.sampled_from(
+            ("begin", "begin", "switch", "switch", "drop", "model away", "upkeep")
+        ),
+        calls=st.one_of(st.none(), st.integers(0, 25)),
+    )
+    def change_generations(self, what: str, calls: int | None) -> None:
+        """What administrators and upkeep do; with `calls`, while a job stands still at that call and
+        others are done."""
+        self.runner.run(self._change_generations(what, calls))
+
     @rule(what=st.sampled_from(("source", "index")))
     def fail_for_now(self, what: str) -> None:
         counted[f"{what} away"] += 1
@@ -330,27 +354,98 @@ class Machine(RuleBasedStateMachine):
         self.fuse.clear()
         await running
 
+    async def _change_generations(self, what: str, calls: int | None) -> None:
+        job = None if calls is None else await self._claim()
+        if job is None or calls is None:
+            await self._change_generation(what)
+            return
+        running = await self._run_until_the_fuse_blows(job, calls)
+        if not running.done():
+            counted["generations under a job"] += 1
+            await self._change_generation(what)
+            await enqueue_rendering(self.generations.ledger, self.platform.jobs)
+            await self._do(self.other_process, at_most=6)
+        self.fuse.clear()
+        await running
+
+    async def _change_generation(self, what: str) -> None:
+        match what:
+            case "begin":
+                done = not await self.generations.others()
+                if done:
+                    await self.generations.begin()
+            case "switch":
+                done = await self.generations.switch()
+            case "drop":
+                done = await self.generations.drop()
+            case "model away":
+                others = await self.generations.others()
+                done = bool(others)
+                for other in others:
+                    self.generations.embedders[other.id].away = True
+            case _:
+                done = bool(await enqueue_rendering(self.generations.ledger, self.platform.jobs))
+        counted[f"{what}{'' if done else ' in vain'}"] += 1
+        await self._bring_back(await self.generations.serving())
+
+    async def _bring_back(self, generation: GenerationId) -> None:
+        """Its model. Whoever serves readers must be written: without it all would wait."""
+        self.generations.embedders[generation].away = False
+
     async def _away(self, what: str) -> None:
-        away = self.feed if what == "source" else self.platform.index
+        index = self.generations.indexes[await self.generations.serving()]
+        away = self.feed if what == "source" else index
         away.down = True
         await self._do(self.work, at_most=2)
         away.down = False
 
     async def _sync_to_the_end(self, *, everything: bool) -> None:
         await self._list(everything=everything)
-        await self._do(self.work)
+        await self._fill()
         counts = await self.platform.jobs.counts()
         assert set(counts) <= {JobState.DONE, JobState.FAILED, JobState.DEAD}, counts
         self.reference.done()
-        for user in USERS:
-            found, opened = await self._shown_to(user)
-            exact = self.reference.shown_to(user)
-            assert [line for line in found if not self.reference.is_open(line[0])] == exact
-            there = {uri for uri, _ in found}
-            assert {uri for uri in opened if not self.reference.is_open(uri)} == {
-                uri for uri in there if not self.reference.is_open(uri)
-            }
+        serving = await self.generations.serving()
+        for generation in await self.generations.ledger.live():
+            standing = await self.generations.ledger.standing(generation.id)
+            assert not standing.lacking or self.generations.embedders[generation.id].away, standing
+            for user in USERS:
+                exact = self.reference.shown_to(user)
+                found = [
+                    line
+                    for line in await self._found_by(user, generation.id)
+                    if not self.reference.is_open(line[0])
+                ]
+                if standing.lacking:
+                    counted["settled and lacking"] += 1
+                    assert set(found) <= set(exact), "it shows what is old"
+                else:
+                    assert found == exact
+                if generation.id == serving:
+                    opened = await self._opened_by(user)
+                    assert {uri for uri in opened if not self.reference.is_open(uri)} == {
+                        uri for uri, _ in found
+                    }
         await self._check_that_nothing_is_left_over()
+
+    async def _fill(self) -> None:
+        """Until no job is left, and no generation whose model is there lacks anything."""
+        counts = await self.platform.jobs.listed(TENANT, limit=1_000)
+        live = await self.generations.ledger.live()
+        if any(job.kind is JobKind.RENDER and job.state in _NOT_OVER for job in counts):
+            for each in live:  # it would be tried again and again
+                await self._bring_back(each.id)
+        while True:
+            await self._do(self.work)
+            await Failures(self.platform.database).retry_all(
+                self.platform.jobs, TENANT, states=[JobState.DEAD]
+            )
+            if any(self.generations.embedders[each.id].away for each in live):
+                await self._do(self.work)
+                return
+            if not await enqueue_rendering(self.generations.ledger, self.platform.jobs):
+                await self._do(self.work)
+                return
 
     # --- what is true at any time -------------------------------------------------------------------
 
@@ -359,24 +454,39 @@ class Machine(RuleBasedStateMachine):
         self.runner.run(self._check_what_is_forbidden())
 
     async def _check_what_is_forbidden(self) -> None:
+        serving, *others = await self.generations.ledger.live()
         for user in USERS:
-            found, opened = await self._shown_to(user)
-            for line in found:
-                why = self.reference.forbids(user, line)
-                assert why is None, f"{user} finds {line}: {why}"
-            assert len(set(found)) == len(found), f"{user} finds a passage twice: {found}"
-            assert set(opened) >= {uri for uri, _ in found}
+            opened = await self._opened_by(user)
+            for generation in (serving, *others):
+                found = await self._found_by(user, generation.id)
+                for line in found:
+                    why = self.reference.forbids(user, line)
+                    assert why is None, f"{user} finds {line} in {generation.id}: {why}"
+                assert len(set(found)) == len(found), f"{user} finds a passage twice: {found}"
+                assert set(opened) >= {uri for uri, _ in found}
             counted["reads"] += 1
 
-    async def _shown_to(self, user: PrincipalId) -> tuple[list[Line], list[str]]:
-        """What a search gives, and the documents that open by their ids."""
+    async def _scope_of(self, user: PrincipalId) -> AccessScope:
         closure = await self.groups.closure(TENANT, [EVERYONE, user])
-        scope = scope_of(Principal(TENANT, user, closure))
-        hits = await self.platform.index.search_sparse("", scope=scope, filters={}, limit=10_000)
-        passages = await Passages(self.platform.database).readable(
+        return scope_of(Principal(TENANT, user, closure))
+
+    async def _found_by(self, user: PrincipalId, generation: GenerationId) -> list[Line]:
+        """What a search in this generation gives."""
+        scope = await self._scope_of(user)
+        index = self.generations.indexes[generation]
+        hits = await index.search_sparse("", scope=scope, filters={}, limit=10_000)
+        passages = await Passages(self.platform.database, generation=generation).readable(
             [hit.chunk for hit in hits], scope=scope
         )
-        found = sorted((hit.chunk.document.uri, hit.chunk.text) for hit in passages.values())
+        return sorted(
+            (hit.chunk.document.uri, line)
+            for hit in passages.values()
+            for line in lines_of_chunk(hit.chunk.text, generation)
+        )
+
+    async def _opened_by(self, user: PrincipalId) -> list[str]:
+        """The documents that open by their ids."""
+        scope = await self._scope_of(user)
         opened: list[str] = []
         for document in await self._documents():
             try:
@@ -384,27 +494,34 @@ class Machine(RuleBasedStateMachine):
             except NotFound:
                 continue
             opened.append(readable.ref.uri)
-        return found, opened
+        return opened
 
     async def _documents(self) -> list[StoredDocument]:
         everything = tuple(DocumentState)
         return await self.platform.documents.listed(TENANT, states=everything, limit=1_000)
 
     async def _check_that_nothing_is_left_over(self) -> None:
-        """The index holds what the ledger holds, and the disk what somebody needs."""
-        points = self.platform.index.points
-        held = dict[ChunkId, AccessList]()
-        needed: set[str] = set()
-        for document in await self._documents():
+        """Each index holds what the ledger holds, and the disk what somebody needs."""
+        documents = await self._documents()
+        for document in documents:
             assert document.settled, f"{document.ref.uri} was left half done"
-            chunks = await self.platform.documents.held(document.ref.id, FIRST)
-            current = await self.platform.documents.chunks(TENANT, document.ref.id)
-            assert set(current) == chunks
-            held |= dict.fromkeys(chunks, document.access)
-            if document.original is not None and document.state is not DocumentState.DELETED:
-                needed.add(document.original)
-        assert {chunk: point.access for chunk, point in points.items()} == held
-        await tidy(self.platform.work, strays_after=timedelta(0))
+        for generation in await self.generations.ledger.live():
+            held = dict[ChunkId, AccessList]()
+            for document in documents:
+                chunks = await self.platform.documents.held(document.ref.id, generation.id)
+                held |= dict.fromkeys(chunks, document.access)
+                current = await self.platform.documents.chunks(
+                    TENANT, document.ref.id, generation.id
+                )
+                assert set(current) in (chunks, set())
+            points = self.generations.indexes[generation.id].points
+            assert {chunk: point.access for chunk, point in points.items()} == held
+        needed = {
+            document.original
+            for document in documents
+            if document.original is not None and document.state is not DocumentState.DELETED
+        }
+        await tidy(self.other_process, strays_after=timedelta(0))
         kept = {f"{path.parent.name}{path.name}" for path in self._originals()}
         jobs = await self.platform.jobs.listed(TENANT, limit=1_000)
         may_run = {job.original for job in jobs if job.state is not JobState.DONE}

@@ -168,6 +168,23 @@ class Generations:
             documents=row.documents, lacking=row.lacking, failed=row.failed, chunks=row.chunks
         )
 
+    async def sample(self, generation: GenerationId) -> tuple[TenantId, DocumentId] | None:
+        """A document of which the generation's index holds chunks, if all is well; None where there
+        is none."""
+        statement = (
+            select(DocumentRow.tenant, DocumentRow.id)
+            .join(ChunkRow, ChunkRow.document == DocumentRow.id)
+            .where(
+                ChunkRow.generation == generation,
+                _IS_SHOWN,
+                DocumentRow.settled,
+                _holds(generation),
+            )
+            .limit(1)
+        )
+        rows = await self.database.rows(statement)
+        return (TenantId(rows[0].tenant), DocumentId(rows[0].id)) if rows else None
+
     async def lacking(
         self,
         generations: Collection[GenerationId],

@@ -11,22 +11,25 @@ import random
 import select
 import sys
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from signal import SIGKILL
 from typing import Any
 
+from api.generations import OpenGenerations
 from api.migrations import migrate
 from ingestion.dispatch import Bell, running
+from ingestion.jobs import Work
 from ingestion.upkeep import tidy
 from ingestion.worker import Tickets, open_redis, take_tickets
-from rag.storage.database import open_database
-from tests.ingestion.kills.doom import Doom, doomed
+from rag.storage.database import Database, open_database
+from tests.ingestion.kills.doom import Doom, DoomedLedger, DoomedRemoval, doomed
 from tests.ingestion.kills.final_state import final_state, plain
-from tests.ingestion.kills.platform import dispatcher_of, follow, register, work_over
+from tests.ingestion.kills.generations import Opener, opened
+from tests.ingestion.kills.platform import all_done, dispatcher_of, follow, register, work_over
 from tests.ingestion.kills.processes import (
     LONGEST_RUN_S,
     Chance,
@@ -36,7 +39,7 @@ from tests.ingestion.kills.processes import (
     forked,
     must_succeed,
 )
-from tests.ingestion.kills.shared_index import open_shared_index, serve_index
+from tests.ingestion.kills.shared_index import SharedIndexes, reach_indexes, serve_index
 from tests.ingestion.kills.watching import Place, Reader, watch_through
 from tests.ingestion.kills.world import State, first, write
 
@@ -51,42 +54,56 @@ LEASE = timedelta(seconds=2)
 
 async def work(place: Place, redis_url: str, doom: Doom, tell: Callable[[], None]) -> None:
     """What `ingestion.worker.serve` does, except that it looks for lost jobs more often."""
-    async with (
-        open_database(place.url) as database,
-        open_shared_index(_socket_of(place)) as index,
-        AsyncExitStack() as stack,
-    ):
-        redis = await open_redis(redis_url)
-        stack.push_async_callback(redis.aclose)
-        all_of_it = work_over(
-            doomed(database, doom),
-            place,
-            index=index,
-            announce=Tickets(redis),
-            doom=doom,
-            lease=LEASE,
-        )
-        dispatcher = dispatcher_of(all_of_it, Bell())
+    async with _parts(place, redis_url, doom, lease=LEASE) as parts:
+        dispatcher = dispatcher_of(parts.work, Bell())
         async with running(dispatcher, sole=False):
             tell()
             await take_tickets(dispatcher, redis_url)
 
 
-async def ask_for_it(place: Place, redis_url: str, state: State, tell: Callable[[], None]) -> None:
+async def ask_for_it(
+    place: Place, redis_url: str, state: State, doom: Doom, tell: Callable[[], None]
+) -> None:
     """What the API's process does: says what is wanted, and waits; here it looks at the end, too."""
-    async with (
-        open_database(place.url) as database,
-        open_shared_index(_socket_of(place)) as index,
-        AsyncExitStack() as stack,
-    ):
+    async with _parts(place, redis_url, doom) as parts:
+        tell()
+        await follow(state, place.source, parts.work, parts.database, parts.generations)
+        await all_done(parts.work, dispatcher_of(parts.work, Bell()))
+        reader = Reader(parts.database, parts.indexes.of)
+        place.journal.add(await reader.faults_at_rest(state, place.source))
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    database: Database
+    indexes: SharedIndexes
+    generations: OpenGenerations
+    work: Work
+
+
+@asynccontextmanager
+async def _parts(
+    place: Place, redis_url: str, doom: Doom, *, lease: timedelta = timedelta(seconds=60)
+) -> AsyncGenerator[_Parts]:
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(place.url))
+        indexes = await stack.enter_async_context(reach_indexes(_socket_of(place)))
         redis = await open_redis(redis_url)
         stack.push_async_callback(redis.aclose)
-        asked = work_over(database, place, index=index, announce=Tickets(redis), doom=PEACE)
-        await follow(state, place.source, asked, database)
-        tell()
-        await dispatcher_of(asked, Bell()).idle()
-        reader = Reader(database, index)
-        place.journal.add(await reader.faults_at_rest(state, place.source))
+        watched = doomed(database, doom)
+        ledger = DoomedLedger(watched, doom=doom)
+        generations = await stack.enter_async_context(
+            opened(Opener(database, indexes.open), ledger, DoomedRemoval(indexes.remove, doom))
+        )
+        all_of_it = work_over(
+            watched,
+            place,
+            generations=generations,
+            announce=Tickets(redis),
+            doom=doom,
+            lease=lease,
+        )
+        yield _Parts(watched, indexes, generations, all_of_it)
 
 
 async def prepare(place: Place) -> None:
@@ -95,15 +112,11 @@ async def prepare(place: Place) -> None:
         await register(database)
 
 
-async def take_stock(place: Place) -> None:
-    async with (
-        open_database(place.url) as database,
-        open_shared_index(_socket_of(place)) as index,
-    ):
-        all_of_it = work_over(database, place, index=index, announce=Bell(), doom=PEACE)
-        await tidy(all_of_it, jobs_kept=timedelta(0), strays_after=timedelta(0))
-        kept = await all_of_it.originals.stored(before=datetime.now(UTC))
-        state = await final_state(database, kept, await index.points())
+async def take_stock(place: Place, redis_url: str) -> None:
+    async with _parts(place, redis_url, PEACE) as parts:
+        await tidy(parts.work, jobs_kept=timedelta(0), strays_after=timedelta(0))
+        kept = await parts.work.originals.stored(before=datetime.now(UTC))
+        state = await final_state(parts.database, kept, await parts.indexes.points())
     (place.root / "final.json").write_text(plain(state))
 
 
@@ -131,10 +144,18 @@ class Killer:
         self.workers[worker] = doom
 
     def through(self, state: State, *, kills: int) -> None:
-        """Until all that the state asks for is done; with so many kills meanwhile, at most."""
-        place, redis_url = self.place, self.redis_url
-        asking = told(lambda tell: ask_for_it(place, redis_url, state, tell))
+        """Until all that the state asks for is done; with so many kills meanwhile, at most. Who
+        asks for it may be killed, too, and asks again."""
         wanted = self.chance.kills.total() + kills
+        while self._asked(state, wanted=wanted) == -SIGKILL:
+            pass
+
+    def _asked(self, state: State, *, wanted: int) -> int:
+        """How the process that asked for it ended."""
+        place, redis_url = self.place, self.redis_url
+        is_doomed = self.chance.kills.total() < wanted and self.chance.is_even()
+        doom = self.chance.doom_of_generations() if is_doomed else PEACE
+        asking = told(lambda tell: ask_for_it(place, redis_url, state, doom, tell))
         while (ended := ended_within(asking, 0)) is None:
             is_over = self.chance.kills.total() >= wanted
             self._bury(is_doomed=not is_over)
@@ -149,8 +170,11 @@ class Killer:
             end_of(longest)
             self._count(longest, "a worker")
             self.hire(is_doomed=True)
-        if ended:
+        if ended == -SIGKILL:
+            self.chance.kills[doom.point] += 1
+        elif ended:
             sys.exit("who asked for it failed")
+        return ended
 
     def _wait(self, asking: int) -> int | None:
         """For a moment; workers that end themselves meanwhile are replaced."""
@@ -234,7 +258,7 @@ def main() -> None:
     killer = Killer(place, chosen.redis, chance)
     try:
         seen = through(worlds, killer, kills=chosen.kills, a_state=chosen.kills_a_state)
-        must_succeed(lambda: asyncio.run(take_stock(place)), "taking stock")
+        must_succeed(lambda: asyncio.run(take_stock(place, chosen.redis)), "taking stock")
     finally:
         killer.dismiss()
         place.sign.show(None)

@@ -1,7 +1,7 @@
 """A platform in one process, killed again and again on its way through the states of a world.
 
-`python -m tests.ingestion.kills.embedded --help`. SQLite, the Qdrant Edge index in its process,
-the in-process dispatcher and the filesystem connector are the real ones.
+`python -m tests.ingestion.kills.embedded --help`. SQLite, the Qdrant Edge indexes in their
+processes, the in-process dispatcher and the filesystem connector are the real ones.
 """
 
 import asyncio
@@ -9,24 +9,31 @@ import json
 import os
 import random
 import select
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from signal import SIGKILL
 
 from api.migrations import migrate
 from ingestion.dispatch import Bell, running
 from ingestion.upkeep import tidy
-from rag.adapters.qdrant_edge import open_edge_index
+from rag.adapters.qdrant_edge import QdrantEdgeIndex, open_edge_index
+from rag.protocols import Index
 from rag.storage.database import open_database
+from rag.storage.generations.ledger import Generations
+from rag.storage.generations.records import GenerationId
 from rag.storage.jobs.ledger import Jobs
 from rag.storage.jobs.records import JobState
-from tests.ingestion.kills.doom import Doom, doomed
+from tests.ingestion.kills.doom import Doom, DoomedLedger, DoomedRemoval, doomed
 from tests.ingestion.kills.final_state import final_state, plain, points_of_edge
-from tests.ingestion.kills.platform import dispatcher_of, follow, register, work_over
+from tests.ingestion.kills.generations import Opener, opened
+from tests.ingestion.kills.platform import all_done, dispatcher_of, follow, register, work_over
 from tests.ingestion.kills.processes import (
     LONGEST_RUN_S,
     Chance,
@@ -55,26 +62,28 @@ TARGETS = ("the process", "the process and its index", "the index alone")
 # --- what a process does until it is killed ---------------------------------------------------------
 
 
-async def live(place: Place, way: Way, doom: Doom, tell: Callable[[int], None]) -> None:
+async def live(place: Place, way: Way, doom: Doom, tell: Callable[[Sequence[int]], None]) -> None:
     """All the work of a state, searched meanwhile, and checked against the world in the end."""
-    async with (
-        open_edge_index(_index_of(place), dimensions=8) as index,
-        open_database(place.url) as database,
-    ):
-        assert index.process_id is not None
-        reader = Reader(database, index)
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(place.url))
+        opener = Opener(database, partial(_open_index, place))
+        watched, bell = doomed(database, doom), Bell()
+        remove = DoomedRemoval(partial(_remove_index, place), doom)
+        generations = await stack.enter_async_context(
+            opened(opener, DoomedLedger(watched, doom=doom), remove)
+        )
+        reader = Reader(database, opener.index_of)
         # As the kill before has left it.
         await ask_round(reader, Memory(way), place.journal)
         left = (await Jobs(database).counts()).get(JobState.RUNNING, 0)
         place.journal.add((), taken_back=left)
-        watched, bell = doomed(database, doom), Bell()
-        work = work_over(watched, place, index=index, announce=bell, doom=doom)
+        work = work_over(watched, place, generations=generations, announce=bell, doom=doom)
         dispatcher = dispatcher_of(work, bell)
         watching = asyncio.create_task(watch(reader, way, place.journal))
         async with running(dispatcher, sole=True):
-            tell(index.process_id)
-            await follow(way.after, place.source, work, watched)
-            await dispatcher.idle()
+            tell([_process_of(index) for index in opener.indexes.values()])
+            await follow(way.after, place.source, work, watched, generations)
+            await all_done(work, dispatcher)
         watching.cancel()
         await asyncio.wait({watching})
         if not watching.cancelled():
@@ -89,21 +98,40 @@ async def prepare(place: Place) -> None:
 
 
 async def take_stock(place: Place) -> None:
-    async with (
-        open_edge_index(_index_of(place), dimensions=8) as index,
-        open_database(place.url) as database,
-    ):
-        work = work_over(database, place, index=index, announce=Bell(), doom=PEACE)
-        await tidy(work, jobs_kept=timedelta(0), strays_after=timedelta(0))
-        kept = await work.originals.stored(before=datetime.now(UTC))
     async with open_database(place.url) as database:
-        points = points_of_edge(_index_of(place))
+        ledger = Generations(database)
+        opener = Opener(database, partial(_open_index, place))
+        async with opened(opener, ledger, partial(_remove_index, place)) as generations:
+            work = work_over(database, place, generations=generations, announce=Bell(), doom=PEACE)
+            await tidy(work, jobs_kept=timedelta(0), strays_after=timedelta(0))
+            kept = await work.originals.stored(before=datetime.now(UTC))
+        points = {
+            GenerationId(int(path.name.removeprefix(_INDEX))): points_of_edge(path)
+            for path in place.root.glob(f"{_INDEX}*")
+        }
         state = await final_state(database, kept, points)
     (place.root / "final.json").write_text(plain(state))
 
 
-def _index_of(place: Place) -> Path:
-    return place.root / "index"
+_INDEX = "index-"
+
+
+def _folder_of(place: Place, generation: GenerationId) -> Path:
+    return place.root / f"{_INDEX}{generation}"
+
+
+def _open_index(place: Place, generation: GenerationId) -> AbstractAsyncContextManager[Index]:
+    return open_edge_index(_folder_of(place, generation), dimensions=8)
+
+
+async def _remove_index(place: Place, generation: GenerationId) -> None:
+    await asyncio.to_thread(shutil.rmtree, _folder_of(place, generation), ignore_errors=True)
+
+
+def _process_of(index: Index) -> int:
+    assert isinstance(index, QdrantEdgeIndex)
+    assert index.process_id is not None
+    return index.process_id
 
 
 # --- killing ----------------------------------------------------------------------------------------
@@ -116,19 +144,19 @@ class Killer:
     place: Place
     chance: Chance
 
-    def begin(self, way: Way, doom: Doom = PEACE) -> tuple[int, int | None]:
-        """A process at work, and the one that holds its index; None where it ended before."""
+    def begin(self, way: Way, doom: Doom = PEACE) -> tuple[int, Sequence[int]]:
+        """A process at work, and those that hold its indexes; none where it ended before."""
         listening, telling = os.pipe()
 
-        def tell(index: int) -> None:
-            os.write(telling, f"{index}\n".encode())
+        def tell(indexes: Sequence[int]) -> None:
+            os.write(telling, " ".join(map(str, indexes)).encode())
 
         child = forked(lambda: asyncio.run(live(self.place, way, doom, tell)))
         os.close(telling)
         ready, _, _ = select.select([listening], [], [], LONGEST_RUN_S)
         said = os.read(listening, 100) if ready else b""
         os.close(listening)
-        return child, int(said) if said else None
+        return child, [int(process) for process in said.split()]
 
     def in_peace(self, way: Way) -> None:
         child, _ = self.begin(way)
@@ -148,12 +176,13 @@ class Killer:
 
     def _kill_any_time(self, way: Way) -> bool:
         target = self.chance.rng.choices(TARGETS, (5, 3, 2))[0]
-        child, index = self.begin(way)
-        if index is not None and target == TARGETS[2]:
+        child, indexes = self.begin(way)
+        if indexes and target == TARGETS[2]:
             ended = ended_within(child, self.chance.moment())
             if ended is not None:
                 return self._counted(ended, target)
-            os.kill(index, SIGKILL)
+            with suppress(ProcessLookupError):  # its generation was dropped meanwhile
+                os.kill(self.chance.rng.choice(indexes), SIGKILL)
             self.chance.kills[target] += 1
             target = TARGETS[0]  # its index is begun anew, and then it is its own turn
         ended = ended_within(child, self.chance.moment())

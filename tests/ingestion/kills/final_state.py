@@ -13,14 +13,17 @@ from sqlalchemy import ColumnElement, select
 
 from rag.storage.database import Database
 from rag.storage.documents.records import DocumentState
+from rag.storage.generations.records import GenerationId
 from rag.storage.jobs.records import JobState
 from rag.storage.records import Digest
 from rag.storage.tables import (
     ChunkRow,
     DocumentRow,
+    GenerationRow,
     GroupEdgeRow,
     JobRow,
     ProfileRow,
+    RenditionRow,
     SimilarityBandRow,
     TokenVectorsRow,
     ValidationRow,
@@ -28,6 +31,8 @@ from rag.storage.tables import (
 
 Point = tuple[str, Any, Any]
 """Its id, payload and vectors."""
+Points = Mapping[GenerationId, Sequence[Point]]
+"""Of each generation that has an index."""
 
 _IN_TIME = {"fence", "acl_as_of", "updated_at", "indexed_at", "release"}
 """When and after how many attempts: this may differ."""
@@ -35,23 +40,34 @@ _OF_READING = {"room", "access_fingerprint"}
 """Of what lies in a container these say how the container was when it was read last. One that is
 unchanged need not be read again, and is after a kill."""
 _OF_DELETED = ("id", "tenant", "source", "uri", "state", "settled", "original", "version")
+_IN_TIME_OF_GENERATIONS = {"created_at", "serving_since"}
 _OVER = [JobState.DONE.value, JobState.FAILED.value, JobState.DEAD.value]
 
 
 async def final_state(
-    database: Database, originals: Sequence[Digest], points: Sequence[Point]
+    database: Database, originals: Sequence[Digest], points: Points
 ) -> dict[str, list[Any]]:
     documents = await _rows(database, DocumentRow)
     return {
         "documents": _in_order([_lasting(row) for row in documents]),
         "released": sorted(row["id"] for row in documents if row["release"]),
+        "generations": [
+            {name: row[name] for name in row.keys() - _IN_TIME_OF_GENERATIONS}
+            for row in await _rows(database, GenerationRow)
+        ],
+        "renditions": await _rows(database, RenditionRow),
         "chunks": await _rows(database, ChunkRow),
         "token vectors": await _rows(database, TokenVectorsRow),
         "verdicts": await _last_verdicts(database),
         "profiles": await _rows(database, ProfileRow),
         "similarity bands": await _rows(database, SimilarityBandRow),
         "groups": await _rows(database, GroupEdgeRow),
-        "points": [list(point) for point in sorted(points, key=lambda point: point[0])],
+        "indexes": sorted(points),
+        "points": [
+            [generation, *point]
+            for generation in sorted(points)
+            for point in sorted(points[generation], key=lambda point: point[0])
+        ],
         "originals": sorted(originals),
         "jobs not over": await _rows(database, JobRow, JobRow.state.not_in(_OVER)),
     }
@@ -80,11 +96,11 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 
 
 def lost_and_doubled(state: Mapping[str, Any]) -> tuple[int, int]:
-    """Chunks of shown documents that the index lacks; and points that are no such chunk, or show
-    one a second time."""
-    chunks = {row["id"] for row in state["chunks"]}
-    indexed = [payload["chunk"] for _, payload, _ in state["points"]]
-    places = {(row["document"], row["ordinal"]) for row in state["chunks"]}
+    """Chunks of shown documents that their generation's index lacks; and points that are no such
+    chunk, or show one a second time."""
+    chunks = {(row["generation"], row["id"]) for row in state["chunks"]}
+    indexed = [(generation, payload["chunk"]) for generation, _, payload, _ in state["points"]]
+    places = {(row["generation"], row["document"], row["ordinal"]) for row in state["chunks"]}
     lost = len(chunks - set(indexed))
     doubled = len(indexed) - len(chunks & set(indexed)) + len(state["chunks"]) - len(places)
     return lost, doubled

@@ -6,9 +6,9 @@ what it holds in its own way, so that a mixture of two can be told.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from api.generations import OpenGeneration, OpenGenerations, Remove, open_generations
 from ingestion.batching import BatchingEmbedder
@@ -21,8 +21,8 @@ from rag.storage.documents.passages import Passages
 from rag.storage.embeddings import CachedEmbedder, EmbeddingCache
 from rag.storage.generations.ledger import Generations
 from rag.storage.generations.records import Generation, GenerationId, GenerationState, Recipe
-from rag.types import Chunk, ChunkId, Document, Span
-from tests.ingestion.standins import HashEmbedder, SectionChunker, digest
+from tests.ingestion.marking import MarkingChunker
+from tests.ingestion.standins import HashEmbedder
 
 _STEPS = 6
 """States until all begins anew, two generations on."""
@@ -73,7 +73,7 @@ async def bring_about(wanted: Wanted, ledger: Generations, generations: OpenGene
         await ledger.switch(wanted.serving)
         await generations.look()
     for each in await ledger.live():
-        if each.id not in wanted.live and each.id < wanted.newest:
+        if each.id not in wanted.live:
             await ledger.drop(each.id)
     await generations.look()
 
@@ -102,41 +102,6 @@ def _recipe(generation: GenerationId) -> Recipe:
 
 
 # --- what they are made of --------------------------------------------------------------------------
-
-
-class MarkingChunker:
-    """A chunk a section where its generation is odd, one for two where it is even; each line tells
-    of which generation it is. Chunks of the same text have the same id in all odd ones."""
-
-    def __init__(self, generation: GenerationId) -> None:
-        self.name = f"marking {generation}"
-        self._generation = generation
-
-    async def chunk(self, document: Document) -> Sequence[Chunk]:
-        sections = await SectionChunker().chunk(document)
-        size = 1 if self._generation % 2 else 2
-        groups = [sections[start : start + size] for start in range(0, len(sections), size)]
-        return [self._joined(group, ordinal) for ordinal, group in enumerate(groups)]
-
-    def _joined(self, group: Sequence[Chunk], ordinal: int) -> Chunk:
-        first, *others = group
-        ids = [chunk.id for chunk in group]
-        return replace(
-            first,
-            id=ChunkId(digest(*ids)) if others else first.id,
-            ordinal=ordinal,
-            text="\n".join(f"{_mark(self._generation)}{chunk.text}" for chunk in group),
-            span=Span(first.span.start, group[-1].span.end),
-        )
-
-
-def lines_of_chunk(text: str, generation: GenerationId) -> list[str]:
-    """What stood in the document. A line of another generation keeps its mark."""
-    return [line.removeprefix(_mark(generation)) for line in text.split("\n")]
-
-
-def _mark(generation: GenerationId) -> str:
-    return f"{generation}: "
 
 
 OpenIndex = Callable[[GenerationId], AbstractAsyncContextManager[Index]]
@@ -174,7 +139,9 @@ class Opener:
                     id=generation.id,
                     embedder=embedder,
                     index=index,
-                    retriever=HybridRetriever(index, embedder, passages, None),
+                    retriever=HybridRetriever(
+                        index=index, embedder=embedder, passages=passages, reranker=None
+                    ),
                     written=written,
                 )
             finally:

@@ -123,7 +123,7 @@ async def follow(
     await bring_about(wanted_in(state.number), work.generations, generations)
 
 
-async def done(work: Work, dispatcher: Dispatcher) -> None:
+async def all_done(work: Work, dispatcher: Dispatcher) -> None:
     """Once no job is left, and no generation lacks anything."""
     await dispatcher.idle()
     await all_hold_everything(work.generations)

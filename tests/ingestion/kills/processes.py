@@ -8,14 +8,16 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGKILL
 
-from tests.ingestion.kills.doom import POINTS, Doom
+from tests.ingestion.kills.doom import POINTS, POINTS_OF_GENERATIONS, Doom
 
 LONGEST_RUN_S = 180
+_OF_GENERATIONS = 0.25
+"""So often a point of few states is chosen."""
 
 
 def forked(do: Callable[[], None]) -> int:
@@ -71,8 +73,16 @@ class Chance:
 
     def doom(self, *, with_group: float = 0.0) -> Doom:
         """A named point. The first times that it is passed are the likelier ones."""
-        point = self.rng.choice(sorted(POINTS))
-        count = round(math.exp(self.rng.uniform(0, math.log(POINTS[point]))))
+        if self.rng.random() < _OF_GENERATIONS:
+            return self.doom_of_generations(with_group=with_group)
+        return self._doom_of(POINTS, with_group)
+
+    def doom_of_generations(self, *, with_group: float = 0.0) -> Doom:
+        return self._doom_of(POINTS_OF_GENERATIONS, with_group)
+
+    def _doom_of(self, points: Mapping[str, int], with_group: float) -> Doom:
+        point = self.rng.choice(sorted(points))
+        count = round(math.exp(self.rng.uniform(0, math.log(points[point]))))
         return Doom(point, count, with_group=self.rng.random() < with_group)
 
     def moment(self) -> float:

@@ -1,4 +1,4 @@
-"""An index that several processes share: what stands in for a Qdrant server.
+"""Indexes that several processes share, one a generation: what stands in for a Qdrant server.
 
 The adapter is the one for a server; the engine below it is qdrant-client's own, in the memory of a
 process that nobody kills. Workers reach it through a socket, so a killed one leaves requests behind
@@ -10,6 +10,7 @@ import pickle
 import warnings
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,29 +21,60 @@ from rag.adapters.qdrant_edge_shard import LENGTH_BYTES, frame
 from rag.adapters.qdrant_server import QdrantServerIndex, ensure_collection
 from rag.errors import IndexUnavailable
 from rag.protocols import IndexPoint
+from rag.storage.generations.records import FIRST, GenerationId
 from rag.types import ChunkId, DocumentId, Filters, IndexHit, Metadata, Vector
 from tests.ingestion.kills.final_state import Point, points_of_client
 
-_COLLECTION = "chunks"
+
+class _Collections:
+    """What the process holds. Errors: `IndexUnavailable` where there is no such collection."""
+
+    def __init__(self) -> None:
+        self._client = AsyncQdrantClient(":memory:")
+
+    async def answer(
+        self, generation: GenerationId, operation: str, given: Sequence[Any], named: dict[str, Any]
+    ) -> object:
+        name = f"chunks-{generation}"
+        match operation:
+            case "open":
+                return await ensure_collection(
+                    self._client, name, dimensions=8, shards=1, replicas=1
+                )
+            case "remove":
+                return await self._client.delete_collection(name)
+            case "all points":
+                return await self._points()
+            case _:
+                if not await self._client.collection_exists(name):
+                    raise IndexUnavailable("there is no such collection")
+                index = QdrantServerIndex(self._client, collection=name, dimensions=8)
+                return await getattr(index, operation)(*given, **named)
+
+    async def _points(self) -> dict[GenerationId, list[Point]]:
+        found = (await self._client.get_collections()).collections
+        return {
+            GenerationId(int(one.name.removeprefix("chunks-"))): await points_of_client(
+                self._client, one.name
+            )
+            for one in found
+        }
 
 
 async def serve_index(path: Path) -> None:
     """Until the process is ended."""
     warnings.filterwarnings("ignore", "Payload indexes have no effect")
-    client = AsyncQdrantClient(":memory:")
-    await ensure_collection(client, _COLLECTION, dimensions=8, shards=1, replicas=1)
-    index = QdrantServerIndex(client, collection=_COLLECTION, dimensions=8)
-
-    async def answer(operation: str, arguments: Sequence[Any], named: dict[str, Any]) -> object:
-        if operation == "points":
-            return await points_of_client(client, _COLLECTION)
-        return await getattr(index, operation)(*arguments, **named)
+    collections = _Collections()
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):  # it was killed
             while True:
-                operation, arguments, named = await _read(reader)
-                writer.write(frame(await answer(operation, arguments, named)))
+                generation, operation, given, named = await _read(reader)
+                try:
+                    answer = await collections.answer(generation, operation, given, named)
+                except IndexUnavailable as error:
+                    answer = error
+                writer.write(frame(answer))
                 await writer.drain()
         writer.close()
 
@@ -56,13 +88,54 @@ async def _read(reader: asyncio.StreamReader) -> Any:
     return pickle.loads(await reader.readexactly(length))  # noqa: S301 - from our own processes
 
 
-class SharedIndex:
-    """An `Index` that the process of `serve_index` has."""
+@dataclass(frozen=True, slots=True)
+class SharedIndexes:
+    """Those that the process of `serve_index` has."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._turn = asyncio.Lock()
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def of(self, generation: GenerationId) -> "SharedIndex":
+        return SharedIndex(self, generation)
+
+    @asynccontextmanager
+    async def open(self, generation: GenerationId) -> AsyncGenerator["SharedIndex"]:
+        """Made where there is none."""
+        await self.ask(generation, "open")
+        yield self.of(generation)
+
+    async def remove(self, generation: GenerationId) -> None:
+        await self.ask(generation, "remove")
+
+    async def points(self) -> dict[GenerationId, list[Point]]:
+        return cast("dict[GenerationId, list[Point]]", await self.ask(FIRST, "all points"))
+
+    async def ask(
+        self, generation: GenerationId, operation: str, *given: Any, **named: Any
+    ) -> object:
+        # A job that is given up half-way must not leave its answer to the next one.
+        answer = await asyncio.shield(self._exchange((generation, operation, given, named)))
+        if isinstance(answer, IndexUnavailable):
+            raise answer
+        return answer
+
+    async def _exchange(self, request: object) -> object:
+        async with self.turn:
+            try:
+                self.writer.write(frame(request))
+                await self.writer.drain()
+                return await _read(self.reader)
+            except (asyncio.IncompleteReadError, ConnectionError) as error:
+                raise IndexUnavailable("the index's process does not answer") from error
+
+
+@dataclass(frozen=True, slots=True)
+class SharedIndex:
+    """An `Index`."""
+
+    indexes: SharedIndexes
+    generation: GenerationId
 
     async def upsert(self, points: Sequence[IndexPoint]) -> None:
         await self._ask("upsert", points)
@@ -96,30 +169,17 @@ class SharedIndex:
     async def count(self, tenant: TenantId) -> int:
         return cast("int", await self._ask("count", tenant))
 
-    async def points(self) -> list[Point]:
-        return cast("list[Point]", await self._ask("points"))
-
     async def aclose(self) -> None:
-        self._writer.close()
+        """The connection is others', too."""
 
-    async def _ask(self, operation: str, *arguments: Any, **named: Any) -> object:
-        # A job that is given up half-way must not leave its answer to the next one.
-        return await asyncio.shield(self._exchange((operation, arguments, named)))
-
-    async def _exchange(self, request: object) -> object:
-        async with self._turn:
-            try:
-                self._writer.write(frame(request))
-                await self._writer.drain()
-                return await _read(self._reader)
-            except (asyncio.IncompleteReadError, ConnectionError) as error:
-                raise IndexUnavailable("the index's process does not answer") from error
+    async def _ask(self, operation: str, *given: Any, **named: Any) -> object:
+        return await self.indexes.ask(self.generation, operation, *given, **named)
 
 
 @asynccontextmanager
-async def open_shared_index(path: Path) -> AsyncGenerator[SharedIndex]:
-    index = SharedIndex(*await asyncio.open_unix_connection(path))
+async def reach_indexes(path: Path) -> AsyncGenerator[SharedIndexes]:
+    indexes = SharedIndexes(*await asyncio.open_unix_connection(path))
     try:
-        yield index
+        yield indexes
     finally:
-        await index.aclose()
+        indexes.writer.close()

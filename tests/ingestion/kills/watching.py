@@ -2,13 +2,14 @@
 
 While the platform is on its way from one state of the world to the next, a reader may be shown a
 document as it is in the one or in the other, as a whole and to whom it is readable in just that
-state. What was seen to be gone must not come back.
+state. What was seen to be gone must not come back. They search the generation of the index that
+serves at that moment, and are never shown a line of another.
 """
 
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,14 +18,19 @@ import numpy as np
 from sqlalchemy import select
 
 from rag.access import AccessScope, Principal, PrincipalId, scope_of
+from rag.errors import IndexUnavailable
 from rag.protocols import Index
 from rag.storage.access.groups import Groups
 from rag.storage.database import Database, open_database
 from rag.storage.documents.passages import Passages
+from rag.storage.generations.ledger import Generations
+from rag.storage.generations.records import GenerationId
 from rag.storage.tables import ChunkRow
 from rag.types import ChunkId
-from tests.ingestion.kills.shared_index import open_shared_index
+from tests.ingestion.kills.generations import wanted_in
+from tests.ingestion.kills.shared_index import reach_indexes
 from tests.ingestion.kills.world import NOTHING, USERS, Shown, State
+from tests.ingestion.marking import lines_of_chunk
 from tests.ingestion.platform import TENANT
 
 Seen = Mapping[str, frozenset[str]]
@@ -33,6 +39,8 @@ _EVERYTHING = np.full(8, 1 / np.sqrt(8), np.float32)
 PAUSE_S = 0.05
 """Between two rounds: the one that is watched shall have the time to work."""
 _MORE_THAN_THERE_ARE = 5_000
+IndexOf = Callable[[GenerationId], Index]
+"""The index of a generation. Raises `IndexUnavailable` where it is not open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,50 +114,79 @@ class Reader:
     """
 
     database: Database
-    index: Index | None = None
+    index_of: IndexOf | None = None
 
     async def identities(self, user: str) -> frozenset[str]:
         groups = await Groups(self.database).closure(TENANT, [PrincipalId(user)])
         return frozenset({user, "everyone", *groups})
 
-    async def search(self, identities: frozenset[str]) -> tuple[Seen, bool]:
-        """What is seen; and whether the candidates were the same after as before, so that no
-        switch of versions came between them and the ledger's word."""
+    async def serving(self) -> GenerationId:
+        serving, *_ = await Generations(self.database).live()
+        return serving.id
+
+    async def search(
+        self, identities: frozenset[str], generation: GenerationId | None = None
+    ) -> tuple[Seen, bool]:
+        """What is seen, in the generation that serves where none is named; and whether the
+        candidates were the same after as before, so that no switch of versions or of generations
+        came between them and the ledger's word."""
+        while True:
+            asked = await self.serving() if generation is None else generation
+            try:
+                seen, is_steady = await self._search(identities, asked)
+            except IndexUnavailable:
+                if generation is None and asked != await self.serving():
+                    continue  # it was left, and is gone since
+                raise
+            is_same = generation is not None or asked == await self.serving()
+            return seen, is_steady and is_same
+
+    async def _search(
+        self, identities: frozenset[str], generation: GenerationId
+    ) -> tuple[Seen, bool]:
         user, *_ = [one for one in identities if one.startswith("user:")]
         held = frozenset(PrincipalId(one) for one in identities if one.startswith("group:"))
         scope = scope_of(Principal(TENANT, PrincipalId(user), held))
-        before = await self._candidates(scope)
-        hits = await Passages(self.database).readable(before, scope=scope)
+        before = await self._candidates(scope, generation)
+        passages = Passages(self.database, generation=generation)
+        hits = await passages.readable(before, scope=scope)
         seen: defaultdict[str, set[str]] = defaultdict(set)
         for hit in hits.values():
-            seen[hit.chunk.document.uri].add(hit.chunk.text)
-        is_steady = self.index is None and before == await self._candidates(scope)
+            seen[hit.chunk.document.uri].update(lines_of_chunk(hit.chunk.text, generation))
+        is_steady = self.index_of is None and before == await self._candidates(scope, generation)
         return {uri: frozenset(texts) for uri, texts in seen.items()}, is_steady
 
-    async def _candidates(self, scope: AccessScope) -> Sequence[ChunkId]:
-        if self.index is None:
-            rows = await self.database.rows(select(ChunkRow.id).order_by(ChunkRow.id))
+    async def _candidates(self, scope: AccessScope, generation: GenerationId) -> Sequence[ChunkId]:
+        if self.index_of is None:
+            held = select(ChunkRow.id).where(ChunkRow.generation == generation)
+            rows = await self.database.rows(held.order_by(ChunkRow.id))
             return [ChunkId(row.id) for row in rows]
-        hits = await self.index.search_dense(
+        hits = await self.index_of(generation).search_dense(
             _EVERYTHING, scope=scope, filters={}, limit=_MORE_THAN_THERE_ARE
         )
         return [hit.chunk for hit in hits]
 
     async def faults_at_rest(self, state: State, source: Path) -> list[str]:
-        """What differs from `state` once all work is done."""
+        """What differs from `state` once all work is done: in the generation that serves, and in
+        each that readers could be sent to."""
         found: list[str] = []
+        live = frozenset(each.id for each in await Generations(self.database).live())
+        wanted = wanted_in(state.number)
+        if (await self.serving(), live) != (wanted.serving, wanted.live):
+            found.append(f"at rest: of {sorted(live)}, {await self.serving()} serves")
         for user in USERS:
             identities = await self.identities(user)
             if identities != state.identities(user):
                 found.append(f"at rest: {user} is {sorted(identities)}")
-            seen, _ = await self.search(identities)
-            wanted = state.seen_by(user, source)
-            found += [
-                f"at rest: {uri} shows {sorted(seen.get(uri, ()))} to {user}, not "
-                f"{sorted(wanted.get(uri, ()))}"
-                for uri in seen.keys() | wanted.keys()
-                if seen.get(uri) != wanted.get(uri)
-            ]
+            shown = state.seen_by(user, source)
+            for generation in sorted(live):
+                seen, _ = await self.search(identities, generation)
+                found += [
+                    f"at rest: {uri} shows {sorted(seen.get(uri, ()))} to {user} in generation "
+                    f"{generation}, not {sorted(shown.get(uri, ()))}"
+                    for uri in seen.keys() | shown.keys()
+                    if seen.get(uri) != shown.get(uri)
+                ]
         return found
 
 
@@ -253,8 +290,8 @@ async def watch_through(
         database = await stack.enter_async_context(open_database(place.url))
         readers = [Reader(database)]
         if socket is not None:
-            index = await stack.enter_async_context(open_shared_index(socket))
-            readers.append(Reader(database, index))
+            indexes = await stack.enter_async_context(reach_indexes(socket))
+            readers.append(Reader(database, indexes.of))
         memory: Memory | None = None
         own = Journal(journal.path.with_suffix(".own"))
         while (number := sign.read()) is not None:

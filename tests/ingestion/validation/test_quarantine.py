@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from connectors.protocols import AccessChanged, Deleted, Upserted
+from ingestion.changes import reindex_job
 from ingestion.describing import ref_of
-from ingestion.jobs import reindex_job, run_job
+from ingestion.jobs import run_job
 from ingestion.outcomes import AccessUpdated, Failed, Indexed, Outcome, Quarantined, Unchanged
 from ingestion.releasing import release_from_quarantine
 from rag.access import NOBODY, PrincipalId, TenantId, readable_by
