@@ -90,21 +90,17 @@ class OpenGenerations:
     )
     _removed: set[GenerationId] = field(default_factory=set[GenerationId], init=False)
     _live: tuple[Generation, ...] = field(default=(), init=False)
-    _looked_at: float = field(default=float("-inf"), init=False)
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def serving(self) -> OpenGeneration:
-        await self._look_now_and_then()
         return self._open[self._live[0].id][0]
 
     async def get(self, generation: GenerationId) -> OpenGeneration:
-        await self._look_now_and_then()
         if generation not in self._open:
             raise NotFound("that generation is not open here")
         return self._open[generation][0]
 
     async def live(self) -> Sequence[LiveGeneration]:
-        await self._look_now_and_then()
         return [
             replace(self._open[each.id][0].written, serves=each.state is GenerationState.SERVING)
             for each in self._live
@@ -115,14 +111,14 @@ class OpenGenerations:
         async with self._looking:
             await self._look()
 
-    async def _look_now_and_then(self) -> None:
-        if monotonic() - self._looked_at < _LOOKED_EVERY_S:
-            return
-        if self._looking.locked() and self._live:
-            return  # a model that is being loaded must hold up nobody
-        async with self._looking:
-            if monotonic() - self._looked_at >= _LOOKED_EVERY_S:
-                await self._look()
+    async def keep_looking(self) -> None:
+        """Until it is cancelled. Questions wait for no model that is being loaded here."""
+        while True:
+            await asyncio.sleep(_LOOKED_EVERY_S)
+            try:
+                await self.look()
+            except Error as error:
+                log.warning("which generation serves cannot be looked up: %s", error)
 
     async def _look(self) -> None:
         listed = await self.ledger.listed()
@@ -132,7 +128,6 @@ class OpenGenerations:
             if generation.id not in self._open:
                 await self._open_one(generation)
         self._live = tuple(live)
-        self._looked_at = monotonic()
         for generation in listed:
             if generation.state is GenerationState.DROPPED:
                 await self._drop(generation.id)
@@ -181,6 +176,11 @@ async def open_generations(
     generations = OpenGenerations(ledger, open_one, remove)
     try:
         await generations.look()
-        yield generations
+        looking = asyncio.create_task(generations.keep_looking())
+        try:
+            yield generations
+        finally:
+            looking.cancel()
+            await asyncio.wait({looking})
     finally:
         await generations.aclose()

@@ -3,7 +3,7 @@
 `rag.storage` has both; the flow itself knows of no database.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
@@ -68,14 +68,16 @@ class DocumentLedger(Protocol):
         renditions: Sequence[NewRendition],
         *,
         fence: int,
-        settles: bool = False,
+        settled_in: Collection[GenerationId] = (),
     ) -> Mapping[GenerationId, set[ChunkId]]: ...
 
     async def add_renditions(
         self, document: DocumentId, renditions: Sequence[NewRendition], *, fence: int
     ) -> Mapping[GenerationId, set[ChunkId]]: ...
 
-    async def settle(self, document: DocumentId, *, fence: int) -> None: ...
+    async def settle(
+        self, document: DocumentId, *, fence: int, settled_in: Collection[GenerationId]
+    ) -> None: ...
 
     async def fail(
         self,

@@ -59,7 +59,11 @@ class LooseEnds:
                 stray = indexed - await self.documents.held(known.ref.id, generation.id)
                 if stray:
                     await generation.index.delete(known.ref.tenant, stray)
-        await self.documents.settle(known.ref.id, fence=known.fence)
+        await self.say_settled(known)
+
+    async def say_settled(self, known: StoredDocument) -> None:
+        told = [generation.id for generation in self.generations]
+        await self.documents.settle(known.ref.id, fence=known.fence, settled_in=told)
 
     async def forget_original(self, known: StoredDocument) -> None:
         if known.original is None:

@@ -232,11 +232,15 @@ class IngestPipeline:
         )
         # Of what is unsettled, the ledger may have said more than the index heard.
         same = (known.access, known.metadata) == (document.access, document.metadata)
-        kept = any(each.kept for each in rendered)
+        # A generation that was left out may hold old chunks, which it keeps later.
+        kept = any(each.kept for each in rendered) or len(rendered) < len(cuts)
         described = not kept or (known.settled and same)
         settles = known.settled and described and not holds
         gone = await self.documents.switch(
-            new, [each.new for each in rendered], fence=known.fence, settles=settles
+            new,
+            [each.new for each in rendered],
+            fence=known.fence,
+            settled_in=[each.id for each in ends.generations] if settles else (),
         )
 
         if not await self.originals.holds(original):  # its last owner just went
@@ -273,13 +277,13 @@ class IngestPipeline:
                 if generation.id not in before or before[generation.id].content != known.version
             ]
             if not lacking:
-                await self._leave_as_it_was(known)
+                await self._leave_as_it_was(known, ends)
                 return Unchanged()
             try:
                 parsed, shown = await self._shown_again(known)
                 cuts = await cut_for(lacking, shown)
             except PermanentError:
-                await self._leave_as_it_was(known)
+                await self._leave_as_it_was(known, ends)
                 raise
             rendered = await render(
                 cuts,
@@ -294,7 +298,7 @@ class IngestPipeline:
                 document, [each.new for each in rendered], fence=known.fence
             )
             await ends.delete_from_index(known, gone)
-            await self._leave_as_it_was(known)
+            await self._leave_as_it_was(known, ends)
             return indexed(rendered[0], gone)
 
     async def restore(self, tenant: TenantId, document: DocumentId) -> Outcome:
@@ -318,10 +322,10 @@ class IngestPipeline:
             back = restored[0] or 0
             return Indexed(len(held), embedded=back, kept=len(held) - back, removed=0)
 
-    async def _leave_as_it_was(self, known: StoredDocument) -> None:
+    async def _leave_as_it_was(self, known: StoredDocument, ends: LooseEnds) -> None:
         """What an earlier ingest left to do is not done by this: another job does it."""
         if known.settled:
-            await self.documents.settle(known.ref.id, fence=known.fence)
+            await ends.say_settled(known)
         else:
             ref = known.ref
             mending = job_of_mending(ref.uri, tenant=ref.tenant, source=ref.source)
@@ -380,5 +384,5 @@ class IngestPipeline:
             await ends.take_out_of_index(known)
             await ends.mend_members(known, ever=True)
             await ends.forget_original(known)
-            await self.documents.settle(ref.id, fence=known.fence)
+            await ends.say_settled(known)
         return Removed()

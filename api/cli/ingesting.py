@@ -8,7 +8,15 @@ import typer
 
 from api.cli.calling import call
 from api.cli.client import open_api, path_of
-from api.cli.options import AsJson, Tenant, metadata_of, readers_of, settings_for
+from api.cli.options import (
+    AsJson,
+    FilterTexts,
+    Tenant,
+    filters_of,
+    metadata_of,
+    readers_of,
+    settings_for,
+)
 from api.cli.output import note, show, show_json, show_table
 from api.cli.signals import until_stopped
 from api.cli.syncing import (
@@ -229,6 +237,7 @@ def remove(connector: ConnectorId, *, tenant: Tenant = None, as_json: AsJson = F
 def reindex(
     *,
     connector: Annotated[str | None, typer.Option(help="Only what came from it.")] = None,
+    filters: FilterTexts = None,
     everything: Annotated[bool, typer.Option("--all", help="Every document.")] = False,
     from_ledger: Annotated[
         bool,
@@ -240,9 +249,9 @@ def reindex(
 ) -> None:
     """Parse, chunk and embed again, from the originals that are kept; or, where an index was lost,
     put it back from the ledger alone."""
-    if everything == (connector is not None):
-        raise InvalidRequest("give either --connector or --all")
-    what = {"all": True} if connector is None else {"connector": connector}
+    if everything == (connector is not None or bool(filters)):
+        raise InvalidRequest("give --connector, --filter (or both), or --all")
+    what = {"all": everything, "connector": connector, "filters": filters_of(filters)}
 
     async def run() -> dict[str, Any]:
         async with open_api(settings_for(tenant)) as api:
@@ -256,11 +265,14 @@ def reindex(
     if as_json:
         show_json(result)
         return
-    would = "Would index" if dry_run else "Indexed"
-    show(
-        f"{would} {counted(result['documents'], 'document')} anew: "
-        f"{counted(result['chunks'], 'chunk')}, {result['bytes']} bytes."
-    )
+    amount = f"{counted(result['chunks'], 'chunk')}, {result['bytes']} bytes"
+    documents = counted(result["documents"], "document")
+    if from_ledger:
+        would = "Would look through" if dry_run else "Looked through"
+        show(f"{would} {documents} for what the index has lost: {amount}.")
+    else:
+        would = "Would index" if dry_run else "Indexed"
+        show(f"{would} {documents} anew: {amount}.")
     if dry_run:
         show(estimated(result))
 

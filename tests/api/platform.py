@@ -157,7 +157,7 @@ class Site:
             ],
             fence=begun.fence,
         )
-        await platform.documents.settle(ref.id, fence=begun.fence)
+        await platform.documents.settle(ref.id, fence=begun.fence, settled_in=[FIRST])
         return ref.id
 
 

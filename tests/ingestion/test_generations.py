@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from connectors.protocols import AccessChanged, Deleted, Resource, Upserted
+from connectors.protocols import AccessChanged, Change, Deleted, Resource, Upserted
 from ingestion.changes import job_of_rendering, reindex_job, restoring_job
 from ingestion.describing import ref_of
 from ingestion.dispatch import running
+from ingestion.jobs import sync_job
 from ingestion.outcomes import Failed, Indexed, Outcome, Unchanged
 from ingestion.protocols import ParsedDocument
 from ingestion.upkeep import tidy
@@ -360,3 +361,53 @@ async def test_an_index_that_is_lost_comes_back_from_the_ledger_alone(two: Two) 
     assert points_of(two) == before
     assert await two.seen_in(FIRST) == ["Staff have 25 days.", "Carry over 5 days."]
     assert all([(await two.document(uri)).settled for uri in ("leave", "pay")])
+
+
+async def test_one_that_was_behind_knows_the_readers_of_what_it_kept(two: Two) -> None:
+    await two.begin()
+    await two.put("leave", LEAVE)
+    await two.put("pay", LEAVE)
+    two.embedder.away = True
+    await two.put("leave", "All of it is new.", "group:board")
+    await two.put("pay", "All of it is new.", "group:board")
+    await two.put("pay", LEAVE, "group:board")
+    two.embedder.away = False
+    await two.put("leave", LEAVE, "group:board")
+    await two.catch_up()
+    assert len(await two.seen_in(FIRST, "group:board")) == 4
+    assert len(await two.seen_in(SECOND, "group:board")) == 4
+    assert {point.access for point in two.second.points.values()} == {readable_by(["group:board"])}
+
+
+@pytest.mark.parametrize("change", ["access", "deletion", "content"])
+async def test_what_a_process_wrote_that_does_not_know_of_it_yet_is_made_up_for(
+    two: Two, change: str
+) -> None:
+    await two.begin()
+    await two.put("leave", LEAVE)
+    folder = two.platform.folder
+    stale = replace(
+        two.platform.pipeline, generations=one_generation(two.first, two.platform.embedder)
+    )
+    board = readable_by(["group:board"])
+    match change:
+        case "access":
+            folder.put("leave", LEAVE, access=board)
+            file = folder.files["leave"]
+            made: Change = AccessChanged("leave", file.seen, file.access, file.metadata)
+        case "deletion":
+            del folder.files["leave"]
+            made = Deleted("leave")
+        case _:
+            folder.put("leave", "All of it is new.", access=board)
+            made = Upserted("leave", folder.files["leave"].seen)
+    await stale.ingest(made, folder, tenant=TENANT)
+    assert not (await two.document("leave")).settled
+
+    await two.platform.jobs.enqueue([sync_job(TENANT, SOURCE, confirm_deletions=True)])
+    await two.catch_up()
+    assert (await two.document("leave")).settled
+    assert {point.access for point in two.second.points.values()} <= {board}
+    assert len(two.second.points) == len(two.first.points)
+    shown = [text.upper() for text in await two.seen_in(FIRST, "group:board")]
+    assert await two.seen_in(SECOND, "group:board") == shown

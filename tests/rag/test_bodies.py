@@ -22,7 +22,7 @@ LARGE = os.urandom(1024) * (SMALL_BYTES // 1024 * 3)
 SIZES = st.sampled_from([0, 1, SMALL_BYTES - 1, SMALL_BYTES, SMALL_BYTES + 1, 2 * SMALL_BYTES + 7])
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(size=SIZES, cut=st.integers(1, SMALL_BYTES + 1))
 def test_what_is_written_in_pieces_is_read_whole_in_part_and_in_pieces(
     tmp_path_factory: pytest.TempPathFactory, size: int, cut: int

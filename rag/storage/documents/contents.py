@@ -59,10 +59,17 @@ IS_SHOWN = and_(
 )
 """Joins a chunk with the rendition, of its document's current version, that it belongs to."""
 _SERVES = select(SERVING)
+_OF_THE_LIVE = select(GenerationRow.id).where(GenerationRow.state != GenerationState.DROPPED.value)
 
 
 def serving(connection: Connection) -> GenerationId:
     return GenerationId(connection.execute(_SERVES).scalar_one())
+
+
+def are_all_live(connection: Connection, generations: Collection[GenerationId]) -> bool:
+    """Whether no generation is written but these."""
+    others = _OF_THE_LIVE.where(GenerationRow.id.not_in(generations))
+    return not connection.execute(select(others.exists())).scalar_one()
 
 
 def rendition_of(row: Any) -> Rendition:

@@ -26,6 +26,7 @@ from rag.storage.documents.containment import (
     tell_members,
 )
 from rag.storage.documents.contents import (
+    are_all_live,
     forget_contents,
     gone_from,
     serving,
@@ -208,14 +209,14 @@ class Documents(DocumentReads):
         renditions: Sequence[NewRendition],
         *,
         fence: int,
-        settles: bool = False,
+        settled_in: Collection[GenerationId] = (),
     ) -> dict[GenerationId, set[ChunkId]]:
         """Show the new version instead of the old, in one transaction and in every generation of
         `renditions`; the chunks that are gone from each. What another generation holds of the
         document is shown to nobody until it has a rendition of this version.
 
-        `settles` says that the index needs no more work unless chunks are gone. Raises `Overtaken`
-        also where none of `renditions` is for the generation that readers search.
+        The indexes of the generations `settled_in` need no more work unless chunks are gone: the
+        document is settled when there are no others. Raises `Overtaken` also where none of `renditions` is for the generation that readers search.
         """
         document = new.ref.id
         moment = self.clock()
@@ -228,7 +229,7 @@ class Documents(DocumentReads):
             if serving(connection) not in {each.rendition.generation for each in renditions}:
                 raise Overtaken("readers search another generation since")
             gone = gone_from(connection, document, renditions)
-            settled = settles and not any(gone.values())
+            settled = not any(gone.values()) and are_all_live(connection, settled_in)
             write_document(connection, document, fence, values | {"settled": settled})
             self._write_renditions(connection, document, renditions, gone)
             switch_members(connection, self.database, new, moment=moment)
@@ -315,11 +316,18 @@ class Documents(DocumentReads):
 
     # --- the end of an ingest ---------------------------------------------------------------------
 
-    async def settle(self, document: DocumentId, *, fence: int) -> None:
-        """The index now holds what the ledger holds, and no more."""
+    async def settle(
+        self, document: DocumentId, *, fence: int, settled_in: Collection[GenerationId]
+    ) -> None:
+        """The indexes of these generations now hold what the ledger holds, and no more.
+
+        Where another is written too, of which its writer did not know or which it could not open,
+        the document stays unsettled: the source's next sync has it mended.
+        """
 
         def work(connection: Connection) -> None:
-            write_document(connection, document, fence, {"settled": True})
+            settled = are_all_live(connection, settled_in)
+            write_document(connection, document, fence, {"settled": settled})
 
         await self.database.write(work)
 

@@ -89,6 +89,12 @@ async def test_everything_that_a_first_day_needs(company: CommandLine, tmp_path:
         await company.run("reindex", "--connector", connector, "--dry-run", "--json")
     ).json
     assert planned["dry_run"] and planned["job_ids"] == []
+    sheets = _good(
+        await company.run("reindex", "--filter", "document_type=xlsx", "--dry-run", "--json")
+    ).json
+    assert sheets["documents"] < planned["documents"]
+    put_back = _good(await company.run("reindex", "--connector", connector, "--from-ledger"))
+    assert put_back.out.startswith("Looked through")
     removed = _good(await company.run("connectors", "remove", connector))
     assert removed.out.startswith("Removed")
     gone = _good(
@@ -164,6 +170,7 @@ async def test_a_watched_folder_is_followed_until_it_is_stopped(
         ("ingest", "no-such-folder"),
         ("ingest", __file__),
         ("reindex",),
+        ("reindex", "--all", "--filter", "department=sales"),
         ("worker",),
         ("jobs", "show", ""),
         ("keys", "create", "portal", "--principal", "app:portal", "--permissions", ","),

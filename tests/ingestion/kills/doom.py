@@ -105,10 +105,10 @@ class DoomedDocuments(Documents):
         renditions: Sequence[NewRendition],
         *,
         fence: int,
-        settles: bool = False,
+        settled_in: Collection[GenerationId] = (),
     ) -> dict[GenerationId, set[ChunkId]]:
         self.doom.passes("before a document's switch")
-        gone = await Documents.switch(self, new, renditions, fence=fence, settles=settles)
+        gone = await Documents.switch(self, new, renditions, fence=fence, settled_in=settled_in)
         self.doom.passes("after a document's switch")
         return gone
 

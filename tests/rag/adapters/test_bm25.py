@@ -157,7 +157,7 @@ words = st.sampled_from([*"bcdefgh", "seal", "pump", "SEAL-4471-B", "Müller", "
 documents = st.lists(words, min_size=1, max_size=12).map(" ".join)
 corpora = st.lists(documents, min_size=2, max_size=12)
 quickly = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 in_module = pytest.mark.asyncio(loop_scope="module")
 

@@ -293,7 +293,7 @@ class Reference:
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(changes=st.lists(CHANGES, min_size=1, max_size=6), asking=st.lists(ASKING, min_size=2))
 async def test_groups_are_what_can_be_reached_whatever_was_remembered(

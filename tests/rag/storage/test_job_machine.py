@@ -173,5 +173,5 @@ def test_no_job_is_lost_and_none_runs_twice_at_once(
 ) -> None:
     Ledger.template, Ledger.folder = sqlite_template, tmp_path
     run_state_machine_as_test(
-        Ledger, settings=settings(max_examples=examples, stateful_step_count=30, deadline=None)
+        Ledger, settings=settings(max_examples=examples, stateful_step_count=30)
     )

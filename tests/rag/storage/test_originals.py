@@ -18,7 +18,7 @@ def files_under(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(body=st.binary(max_size=2000))
 def test_what_is_stored_is_read_back_under_its_digest(
     tmp_path_factory: pytest.TempPathFactory, body: bytes

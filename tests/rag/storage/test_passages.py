@@ -117,7 +117,7 @@ class Ledger:
         )
         made_anew = NewRendition(rendition=rendition, chunks=tuple(made), fresh=tuple(fresh))
         await self.documents.switch(new, [made_anew], fence=known.fence)
-        await self.documents.settle(of.id, fence=known.fence)
+        await self.documents.settle(of.id, fence=known.fence, settled_in=[FIRST])
         return [each.id for each in made]
 
 
@@ -265,7 +265,7 @@ GROUPS = st.frozensets(st.sampled_from(["group:a", "group:b"]))
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(lists=st.lists(ACCESS, min_size=1, max_size=6), groups=GROUPS)
 async def test_readable_is_what_the_access_lists_say(
