@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, assert_never
 
-from connectors.protocols import AccessChanged, Connector, Deleted, Seen, Upserted
+from connectors.protocols import Connector, Deleted, Upserted
 from ingestion.changes import (
     AWAITED,
     RESTORING,
@@ -280,19 +280,17 @@ async def _reindex_document(job: Job, work: Work) -> Outcome:
         return Unchanged()  # its first ingest is still to come, from the source
     if document.state is DocumentState.DELETED:
         return await work.pipeline.ingest(Deleted(uri), EmptySource(job.source), tenant=job.tenant)
-    if document.state is DocumentState.QUARANTINED:
-        # Nothing of it is kept: it is released, or comes anew from its source. Telling its access
-        # once more leaves the index as the ledger is.
-        seen = Seen(document.revision, document.access_fingerprint)
-        same = AccessChanged(uri, seen, document.access, document.source_metadata)
-        return await work.pipeline.ingest(same, EmptySource(job.source), tenant=job.tenant)
+    anew = bool(job.payload.get("anew", True))
+    if document.state is DocumentState.QUARANTINED or (document.original is None and not anew):
+        # Nothing of it is kept: it is released, or comes anew from its source.
+        return await work.pipeline.settle(job.tenant, document.ref.id)
     kept = kept_of(document)
     connector = KeptConnector(job.source, kept, work.originals)
     return await work.pipeline.ingest(
         Upserted(uri, kept.seen),
         connector,
         tenant=job.tenant,
-        anew=bool(job.payload.get("anew", True)),
+        anew=anew,
     )
 
 

@@ -55,7 +55,7 @@ from ingestion.withholding import Withholding
 from rag.access import TenantId
 from rag.errors import PermanentError, SourceGone
 from rag.narrowing import narrowed
-from rag.storage.documents.records import DocumentState, StoredDocument
+from rag.storage.documents.records import DocumentState, HeldIn, StoredDocument
 from rag.types import Document, DocumentId, DocumentRef, VersionId
 
 
@@ -269,6 +269,7 @@ class IngestPipeline:
             ends = await self._loose_ends()
             known = await self.documents.take(tenant, document)
             if known is None or known.version is None:
+                await self._have_it_mended(await self.documents.find(tenant, document))
                 return Unchanged()
             before = await self.documents.renditions(document)
             lacking = [
@@ -308,12 +309,13 @@ class IngestPipeline:
             ends = await self._loose_ends()
             known = await self.documents.take(tenant, document)
             if known is None:
+                await self._have_it_mended(await self.documents.find(tenant, document))
                 return Unchanged()
             restored = [
                 await restore(generation, known, self.documents) for generation in ends.generations
             ]
             await ends.describe_in_index(known, known.access, known.metadata)
-            await self._leave_as_it_was(known)
+            await self._leave_as_it_was(known, ends)
             if None in restored:
                 ref = known.ref
                 await self.jobs.enqueue([reindex_job(ref.tenant, ref.source, uri=ref.uri)])
@@ -327,7 +329,12 @@ class IngestPipeline:
         if known.settled:
             await ends.say_settled(known)
         else:
-            ref = known.ref
+            await self._have_it_mended(known)
+
+    async def _have_it_mended(self, left: StoredDocument | None) -> None:
+        """Whoever left it so may have taken this job for the one that mends it."""
+        if left is not None and not left.settled:
+            ref = left.ref
             mending = job_of_mending(ref.uri, tenant=ref.tenant, source=ref.source)
             await self.jobs.enqueue([mending])
 
@@ -375,6 +382,24 @@ class IngestPipeline:
         await ends.mend_members(known)
         await ends.settle(known)
         return AccessUpdated()
+
+    async def settle(self, tenant: TenantId, document: DocumentId) -> Outcome:
+        """Leave the indexes as the ledger says of a document, of which nothing need be kept."""
+        async with self._locks.of(document):
+            ends = await self._loose_ends()
+            found = await self.documents.find(tenant, document)
+            if found is None:
+                return Unchanged()
+            held_in = (
+                None
+                if found.parent is None
+                else HeldIn(found.parent, version=None, fence=found.fence)
+            )
+            known = await self.documents.begin(found.ref, access=found.access, held_in=held_in)
+            await ends.describe_in_index(known, known.access, known.metadata)
+            await ends.mend_members(known)
+            await ends.settle(known)
+            return Unchanged()
 
     async def _delete(
         self, ref: DocumentRef, ends: LooseEnds, *, revision: str | None = None

@@ -28,9 +28,11 @@ from ingestion.dispatch import running
 from ingestion.jobs import run_job, sync_job
 from rag.access import Principal, PrincipalId, TenantId, scope_of
 from rag.adapters.qdrant_edge import open_edge_index
+from rag.protocols import Index
 from rag.storage.database import open_database
 from rag.storage.documents.passages import Passages
 from rag.storage.sources.records import Source, Tally
+from tests.generations import with_index
 from tests.ingestion.platform import SOURCE, TENANT, Platform, platform_over
 from tests.ingestion.standins import HashEmbedder
 from tests.syncing import sync
@@ -74,7 +76,8 @@ async def measure_files(files: int) -> dict[str, Any]:
             def connect(_source: Source) -> Connector:
                 return connector
 
-            pipeline = replace(platform.pipeline, index=index)
+            generations = with_index(platform.pipeline.generations, index)
+            pipeline = replace(platform.pipeline, generations=generations)
             platform.work = replace(platform.work, pipeline=pipeline, connect=connect)
 
             first = await timed(follow(platform))
@@ -87,7 +90,7 @@ async def measure_files(files: int) -> dict[str, Any]:
             listed = perf_counter() - started
             await follow(platform)
             seconds = perf_counter() - started
-            await check_readers(platform, files)
+            await check_readers(platform, index, files)
             return {
                 "documents": files,
                 **compared(first, again),
@@ -131,9 +134,8 @@ async def listing(platform: Platform) -> Tally:
     return found
 
 
-async def check_readers(platform: Platform, files: int) -> None:
+async def check_readers(platform: Platform, index: Index, files: int) -> None:
     """The new readers find everything, the old ones nothing."""
-    index = platform.index
     count = await index.count(TENANT)
     for group, expected in (("group:board", True), ("group:staff", False)):
         person = Principal(TENANT, PrincipalId("user:1"), frozenset({PrincipalId(group)}))

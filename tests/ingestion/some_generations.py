@@ -69,9 +69,7 @@ class SomeGenerations:
                 return True
         return False
 
-    async def drop(self) -> bool:
-        """What does not serve; whether there was anything."""
-        others = await self.others()
-        for other in others:
+    async def drop(self) -> None:
+        """What does not serve."""
+        for other in await self.others():
             await self.ledger.drop(other.id)
-        return bool(others)

@@ -94,6 +94,18 @@ async def test_a_file_that_cannot_be_read_fails_alone(platform: Platform) -> Non
     assert await platform.texts_seen_by("group:finance") == ["A box of 2", "good"]
 
 
+async def test_a_file_that_never_could_be_read_is_settled_under_the_new_readers_too(
+    platform: Platform,
+) -> None:
+    await put(platform, {"bad.txt": "!broken"})
+    await change_access(platform, SALES)
+    assert [job.state for job in await run_all(platform)] == [JobState.DONE]
+    bad = await found(platform, "box!/bad.txt")
+    assert bad is not None and bad.settled
+    assert (bad.state, bad.error_class) == (DocumentState.FAILED, "ParseError")
+    assert SALES.clauses[0] in bad.access.clauses
+
+
 async def test_a_new_version_embeds_what_is_new_and_takes_away_what_is_gone(
     platform: Platform,
 ) -> None:

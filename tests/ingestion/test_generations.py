@@ -14,7 +14,7 @@ from ingestion.dispatch import running
 from ingestion.jobs import sync_job
 from ingestion.outcomes import Failed, Indexed, Outcome, Unchanged
 from ingestion.protocols import ParsedDocument
-from ingestion.upkeep import tidy
+from ingestion.upkeep import enqueue_rendering, tidy
 from rag.access import Principal, PrincipalId, readable_by, scope_of
 from rag.errors import InvalidRequest, ModelUnavailable, NotFound
 from rag.storage.database import Database
@@ -411,3 +411,14 @@ async def test_what_a_process_wrote_that_does_not_know_of_it_yet_is_made_up_for(
     assert len(two.second.points) == len(two.first.points)
     shown = [text.upper() for text in await two.seen_in(FIRST, "group:board")]
     assert await two.seen_in(SECOND, "group:board") == shown
+
+
+async def test_what_goes_while_it_waits_to_be_filled_in_leaves_no_index_behind(two: Two) -> None:
+    await two.put("leave", LEAVE)
+    await two.begin()
+    await enqueue_rendering(two.ledger, two.platform.jobs)
+    # As with what lies in a container that is deleted: a job of its own is to tell the index.
+    await two.platform.documents.tombstone(TENANT, (await two.document("leave")).ref.id)
+    await two.catch_up()
+    assert two.first.points == two.second.points == {}
+    assert (await two.document("leave")).settled

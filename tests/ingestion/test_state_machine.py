@@ -260,15 +260,16 @@ class Machine(RuleBasedStateMachine):
         access = data.draw(accesses)
         self.runner.run(self._overlap(uri, access, calls))
 
-    @rule(
-        what=st.sampled_from(
-            ("begin", "begin", "switch", "switch", "drop", "model away", "upkeep")
-        ),
-        calls=st.one_of(st.none(), st.integers(0, 25)),
-    )
-    def change_generations(self, what: str, calls: int | None) -> None:
+    @rule(data=st.data(), calls=st.one_of(st.none(), st.integers(0, 25)))
+    def change_generations(self, data: st.DataObject, calls: int | None) -> None:
         """What administrators and upkeep do; with `calls`, while a job stands still at that call and
         others are done."""
+        is_alone = not self.runner.run(self.generations.others())
+        what = data.draw(
+            st.just("begin")
+            if is_alone
+            else st.sampled_from(("fill", "switch", "switch", "drop", "model away"))
+        )
         self.runner.run(self._change_generations(what, calls))
 
     @rule(what=st.sampled_from(("source", "index")))
@@ -371,21 +372,18 @@ class Machine(RuleBasedStateMachine):
     async def _change_generation(self, what: str) -> None:
         match what:
             case "begin":
-                done = not await self.generations.others()
-                if done:
-                    await self.generations.begin()
-            case "switch":
-                done = await self.generations.switch()
+                await self.generations.begin()
             case "drop":
-                done = await self.generations.drop()
+                await self.generations.drop()
             case "model away":
-                others = await self.generations.others()
-                done = bool(others)
-                for other in others:
+                for other in await self.generations.others():
                     self.generations.embedders[other.id].away = True
+            case "fill":
+                await self._fill()
             case _:
-                done = bool(await enqueue_rendering(self.generations.ledger, self.platform.jobs))
-        counted[f"{what}{'' if done else ' in vain'}"] += 1
+                if not await self.generations.switch():
+                    what = "switch refused"
+        counted[what] += 1
         await self._bring_back(await self.generations.serving())
 
     async def _bring_back(self, generation: GenerationId) -> None:
@@ -430,9 +428,9 @@ class Machine(RuleBasedStateMachine):
 
     async def _fill(self) -> None:
         """Until no job is left, and no generation whose model is there lacks anything."""
-        counts = await self.platform.jobs.listed(TENANT, limit=1_000)
+        jobs = await self.platform.jobs.listed(TENANT, limit=1_000)
         live = await self.generations.ledger.live()
-        if any(job.kind is JobKind.RENDER and job.state in _NOT_OVER for job in counts):
+        if any(job.kind is JobKind.RENDER and job.state in _NOT_OVER for job in jobs):
             for each in live:  # it would be tried again and again
                 await self._bring_back(each.id)
         while True:
@@ -440,10 +438,8 @@ class Machine(RuleBasedStateMachine):
             await Failures(self.platform.database).retry_all(
                 self.platform.jobs, TENANT, states=[JobState.DEAD]
             )
-            if any(self.generations.embedders[each.id].away for each in live):
-                await self._do(self.work)
-                return
-            if not await enqueue_rendering(self.generations.ledger, self.platform.jobs):
+            is_away = any(self.generations.embedders[each.id].away for each in live)
+            if is_away or not await enqueue_rendering(self.generations.ledger, self.platform.jobs):
                 await self._do(self.work)
                 return
 
