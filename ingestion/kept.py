@@ -148,7 +148,7 @@ def kept_of(document: StoredDocument) -> Kept:
         title=document.source_title,
         media_type=document.media_type,
         access=document.access,
-        seen=Seen(document.revision, document.access_fingerprint),
+        seen=Seen(document.revision, document.access_fingerprint, document.identity),
         body=document.original,
         metadata=document.source_metadata,
         confirmed_at=document.acl_as_of,

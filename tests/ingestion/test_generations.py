@@ -1,7 +1,7 @@
 """Generations of the index: built beside the one that serves, followed by every change."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,7 +23,8 @@ from rag.storage.documents.passages import Passages
 from rag.storage.documents.records import StoredDocument
 from rag.storage.generations.ledger import Generations
 from rag.storage.generations.records import FIRST, GenerationId, GenerationState, Lacking, Standing
-from rag.storage.jobs.records import JobKind, JobState
+from rag.storage.jobs.failures import Failures
+from rag.storage.jobs.records import JobKind, JobState, NewJob
 from tests.generations import one_generation
 from tests.ingestion.platform import SOURCE, TENANT, Platform, platform_over
 from tests.ingestion.standins import DictIndex, LineParser
@@ -422,3 +423,31 @@ async def test_what_goes_while_it_waits_to_be_filled_in_leaves_no_index_behind(t
     await two.catch_up()
     assert two.first.points == two.second.points == {}
     assert (await two.document("leave")).settled
+
+
+async def test_filling_a_document_in_puts_no_change_of_it_out_of_date(two: Two) -> None:
+    await two.put("leave", LEAVE)
+    folder, jobs = two.platform.folder, two.platform.jobs
+    folder.put("leave", "!bug")
+    seen = asdict(folder.files["leave"].seen)
+    upsert = NewJob(
+        tenant=TENANT,
+        source=SOURCE,
+        kind=JobKind.UPSERT,
+        uri="leave",
+        payload={"seen": seen},
+        max_attempts=1,
+    )
+    await jobs.enqueue([upsert])
+    async with running(two.platform.dispatcher(), sole=True) as dispatcher:
+        await dispatcher.idle()
+    assert [job.state for job in await jobs.listed(TENANT)] == [JobState.DEAD]
+    await two.begin()
+    await two.catch_up()
+    assert await two.lacking() == 0
+
+    folder.put("leave", LEAVE.replace("25", "28"))
+    failures = Failures(two.platform.database)
+    assert await failures.retry_all(jobs, TENANT, states=[JobState.DEAD]) == 1
+    await two.catch_up()
+    assert await two.seen_in(SECOND) == ["STAFF HAVE 28 DAYS.", "CARRY OVER 5 DAYS."]

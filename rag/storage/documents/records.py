@@ -60,6 +60,8 @@ class StoredDocument:
     """How many levels, files and bytes may still come out of it; None as many as anywhere."""
     is_missing: bool = False
     """Whether its source did not list it the last time."""
+    identity: str | None = None
+    """What its source knows the shown content by, wherever it lies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,6 +53,7 @@ COLUMNS = (
     DocumentRow.parent,
     DocumentRow.room,
     DocumentRow.missing_since,
+    DocumentRow.identity,
 )
 
 
@@ -94,6 +95,7 @@ def document_of(row: Any) -> StoredDocument:
         parent=DocumentId(row.parent) if row.parent else None,
         room=tuple(row.room) if row.room else None,
         is_missing=row.missing_since is not None,
+        identity=row.identity,
     )
 
 

@@ -33,6 +33,7 @@ from rag.storage.moments import now
 from rag.storage.tables import PENDING, RUNNING, DocumentRow, JobRow, SourceRow
 from rag.types import SourceId
 
+_OF_ACCESS = 2
 _OVER = (JobState.DONE.value, JobState.FAILED.value, JobState.DEAD.value)
 _RETRYABLE = (JobState.FAILED.value, JobState.DEAD.value, JobState.WAITING.value)
 _STATE_OF_A_DOCUMENT = (JobKind.UPSERT.value, JobKind.ACCESS.value, JobKind.DELETE.value)
@@ -202,13 +203,19 @@ def again(job: Job) -> NewJob:
 
 
 def has_ended_since() -> ColumnElement[bool]:
-    """Whether a later job for the same subject is over."""
+    """Whether a later job for the same subject is over that says as much.
+
+    Whoever indexes anew, or fills a generation, does so from what was taken in before: what was
+    listed and never taken in is not out of date by that.
+    """
     later = aliased(JobRow)
+    own = _weight(JobRow.kind)
     return exists().where(
         later.source == JobRow.source,
         later.subject == JobRow.subject,
         later.created_at > JobRow.created_at,
         later.state.in_(_OVER),
+        _weight(later.kind) >= case((own > _OF_ACCESS, _OF_ACCESS), else_=own),
     )
 
 
@@ -285,7 +292,7 @@ def _weight(kind: Any) -> Any:
     return case(
         (kind == JobKind.UPSERT.value, 3),
         (kind == JobKind.DELETE.value, 3),
-        (kind == JobKind.ACCESS.value, 2),
+        (kind == JobKind.ACCESS.value, _OF_ACCESS),
         (kind == JobKind.REINDEX.value, 1),
         else_=0,
     )

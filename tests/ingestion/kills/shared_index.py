@@ -65,6 +65,7 @@ async def serve_index(path: Path) -> None:
     """Until the process is ended."""
     warnings.filterwarnings("ignore", "Payload indexes have no effect")
     collections = _Collections()
+    await collections.answer(FIRST, "open", (), {})  # readers are there before the first worker
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):  # it was killed
