@@ -157,6 +157,9 @@ async def switch_generation(
         await ledger.note_report(generation.id, report_with(generation, forced=note))
     await ledger.switch(generation.id)
     await platform.generations.look()
+    if standing.lacking:
+        # What it missed is not to wait for the next tidying: readers search it now.
+        await enqueue_rendering(ledger, platform.jobs)
     return SwitchOut(
         serving=generation.id, before=serving.id, lacking=standing.lacking, forced=forced
     )

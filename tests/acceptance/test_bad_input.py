@@ -63,7 +63,10 @@ async def test_a_file_that_cannot_be_read_is_recorded_with_its_reason(
     assert str(site.folder) not in document.error
     gone = await site.http.get(f"/v1/documents/{document.ref.id}")
     assert_problem(gone, 404)
-    assert await (await site.platform.generations.serving()).index.chunk_ids(TENANT, document.ref.id) == set()
+    assert (
+        await (await site.platform.generations.serving()).index.chunk_ids(TENANT, document.ref.id)
+        == set()
+    )
 
 
 @pytest.mark.parametrize("name", READABLE)

@@ -55,7 +55,9 @@ async def test_two_syncs_at_once_take_a_file_in_once(site: Site, tmp_path: Path)
     for document in (await site.documents(source)).values():
         held = await site.platform.documents.chunks(TENANT, document.ref.id)
         assert len(held) == 1 and document.settled
-        assert await (await site.platform.generations.serving()).index.chunk_ids(TENANT, document.ref.id) == set(held)
+        assert await (await site.platform.generations.serving()).index.chunk_ids(
+            TENANT, document.ref.id
+        ) == set(held)
     texts = [text for text in await site.texts_found("Locker in room R5") if "R5" in text]
     assert len(texts) == 4
 
@@ -138,5 +140,7 @@ async def test_a_process_killed_while_it_ingests_goes_on_where_it_was(
         for document in listed:
             held = await platform.documents.chunks(TENANT, document.ref.id)
             assert document.state is DocumentState.ACTIVE and document.settled and held
-            assert await (await platform.generations.serving()).index.chunk_ids(TENANT, document.ref.id) == set(held)
+            assert await (await platform.generations.serving()).index.chunk_ids(
+                TENANT, document.ref.id
+            ) == set(held)
         assert began_with.done < 12, "the kill came too late to say anything"

@@ -114,7 +114,9 @@ async def test_every_document_has_a_chunk_and_the_index_holds_them_all(
     chunks: Counter[str] = Counter()
     for document in await platform.documents.listed(TENANT, limit=1_000):
         held = await platform.documents.chunks(TENANT, document.ref.id)
-        assert await (await platform.generations.serving()).index.chunk_ids(TENANT, document.ref.id) == set(held)
+        assert await (await platform.generations.serving()).index.chunk_ids(
+            TENANT, document.ref.id
+        ) == set(held)
         chunks[document.ref.uri] = len(held)
     assert min(chunks.values()) >= 1
     assert await (await platform.generations.serving()).index.count(TENANT) == chunks.total()
@@ -158,7 +160,12 @@ async def test_a_deleted_file_stops_answering(changing: SampleCompany) -> None:
     assert "14:30" not in await said(changing, question, seller)
     assert changing.id_of(relative) not in await found_by(changing, question, seller)
     assert not await may_open(changing, relative, seller)
-    assert await (await changing.platform.generations.serving()).index.chunk_ids(TENANT, changing.id_of(relative)) == set()
+    assert (
+        await (await changing.platform.generations.serving()).index.chunk_ids(
+            TENANT, changing.id_of(relative)
+        )
+        == set()
+    )
 
 
 async def test_a_change_of_access_holds_at_once_and_embeds_nothing(
@@ -172,7 +179,12 @@ async def test_a_change_of_access_holds_at_once_and_embeds_nothing(
     opened = before.replace('"pay-*": {readers: [group:people,', '"pay-*": {readers: [everyone,')
     assert opened != before
     pay = [name for name in files_of(changing) if name.startswith("people/pay-")]
-    held = {name: await (await platform.generations.serving()).index.chunk_ids(TENANT, changing.id_of(name)) for name in pay}
+    held = {
+        name: await (await platform.generations.serving()).index.chunk_ids(
+            TENANT, changing.id_of(name)
+        )
+        for name in pay
+    }
 
     for text, reads in ((opened, True), (before, False)):
         access_file.write_text(text)
@@ -182,4 +194,9 @@ async def test_a_change_of_access_holds_at_once_and_embeds_nothing(
         assert ("54900" in await said(changing, question, FITTER)) is reads
         for name in pay:
             assert await may_open(changing, name, FITTER) is reads
-            assert await (await platform.generations.serving()).index.chunk_ids(TENANT, changing.id_of(name)) == held[name]
+            assert (
+                await (await platform.generations.serving()).index.chunk_ids(
+                    TENANT, changing.id_of(name)
+                )
+                == held[name]
+            )

@@ -19,6 +19,7 @@ from rag.storage.documents.contents import forget_contents
 from rag.storage.documents.records import DocumentState, HeldIn, NewVersion, inherited
 from rag.storage.documents.rows import (
     COLUMNS,
+    OF_DOCUMENT,
     VALUES_OF_DELETED,
     Overtaken,
     note_fields,
@@ -32,7 +33,7 @@ from rag.storage.tables import DocumentRow, JobRow
 from rag.types import DocumentId, Metadata
 
 _IS_BEING_CHANGED = exists().where(
-    JobRow.subject == DocumentRow.id,
+    OF_DOCUMENT,
     JobRow.kind == JobKind.UPSERT.value,
     JobRow.state.in_(("queued", "waiting", "running")),
 )

@@ -21,7 +21,7 @@ from rag.storage.documents.contents import (
     rendition_of,
 )
 from rag.storage.documents.records import DocumentState, ReadableDocument, StoredDocument
-from rag.storage.documents.rows import COLUMNS, document_of
+from rag.storage.documents.rows import COLUMNS, OF_DOCUMENT, document_of
 from rag.storage.generations.records import GenerationId, Rendition
 from rag.storage.moments import now
 from rag.storage.records import Digest, access_of_json
@@ -88,7 +88,7 @@ class DocumentReads:
 
     async def unsettled(self, tenant: TenantId, source: SourceId) -> list[str]:
         """URIs of documents whose index entries may be off and that no job is about to mend."""
-        job = exists().where(JobRow.subject == DocumentRow.id, _JOB_IS_LIVE)
+        job = exists().where(OF_DOCUMENT, _JOB_IS_LIVE)
         statement = select(DocumentRow.uri).where(
             DocumentRow.tenant == tenant,
             DocumentRow.source == source,
@@ -100,7 +100,7 @@ class DocumentReads:
     async def unsettled_members(self, tenant: TenantId, document: DocumentId) -> list[str]:
         """URIs of documents inside this one, at any depth, whose index entries may be off and that
         no job is about to mend."""
-        job = exists().where(JobRow.subject == DocumentRow.id, _JOB_IS_LIVE)
+        job = exists().where(OF_DOCUMENT, _JOB_IS_LIVE)
         columns = (DocumentRow.id, DocumentRow.uri, DocumentRow.settled, job.label("has_job"))
         found: list[str] = []
         level: list[str] = [document]

@@ -4,14 +4,14 @@ import json
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, text, update
+from sqlalchemy import Connection, and_, bindparam, select, text, update
 
 from rag.access import AccessList, TenantId
 from rag.errors import TransientError
 from rag.storage.database import Database, insert_into
 from rag.storage.documents.records import DocumentState, NewVersion, StoredDocument
 from rag.storage.records import Digest, access_of_json, fingerprint_of, json_of_access
-from rag.storage.tables import DocumentRow, MetadataFieldRow
+from rag.storage.tables import DocumentRow, JobRow, MetadataFieldRow
 from rag.storage.verdicts.records import release_of_json
 from rag.types import DocumentId, DocumentRef, Metadata, SourceId, VersionId
 
@@ -56,6 +56,10 @@ COLUMNS = (
     DocumentRow.identity,
 )
 
+
+OF_DOCUMENT = and_(JobRow.source == DocumentRow.source, JobRow.subject == DocumentRow.id)
+"""Joins a document with the jobs for it. They are found by their source: every index begins with
+it."""
 
 NO_ERROR: dict[str, Any] = {"error_class": None, "error": None, "quarantine": None}
 

@@ -14,6 +14,7 @@ from rag.access import TenantId
 from rag.errors import Conflict, NotFound
 from rag.storage.database import Database
 from rag.storage.documents.records import DocumentState
+from rag.storage.documents.rows import OF_DOCUMENT
 from rag.storage.generations.records import (
     FIRST,
     Generation,
@@ -238,14 +239,14 @@ def _holds(generation: GenerationId) -> ColumnElement[bool]:
 
 def _has_job() -> ColumnElement[bool]:
     live = (JobState.QUEUED.value, JobState.WAITING.value, JobState.RUNNING.value)
-    return exists().where(JobRow.subject == DocumentRow.id, JobRow.state.in_(live))
+    return exists().where(OF_DOCUMENT, JobRow.state.in_(live))
 
 
 def _has_failed(generations: Collection[GenerationId]) -> ColumnElement[bool]:
     """Whether a job failed to bring it there since the newest of `generations` was begun."""
     begun = select(func.max(GenerationRow.created_at)).where(GenerationRow.id.in_(generations))
     return exists().where(
-        JobRow.subject == DocumentRow.id,
+        OF_DOCUMENT,
         JobRow.kind == JobKind.RENDER.value,
         JobRow.state.in_((JobState.FAILED.value, JobState.DEAD.value)),
         JobRow.created_at >= begun.scalar_subquery(),

@@ -63,10 +63,12 @@ async def final_state(
         "similarity bands": await _rows(database, SimilarityBandRow),
         "groups": await _rows(database, GroupEdgeRow),
         "indexes": sorted(points),
+        # No search reads a point's version. It is the one that the chunk was first indexed with:
+        # another where a generation was filled before a change instead of after it.
         "points": [
-            [generation, *point]
+            [generation, name, {**payload, "version": None}, vectors]
             for generation in sorted(points)
-            for point in sorted(points[generation], key=lambda point: point[0])
+            for name, payload, vectors in sorted(points[generation], key=lambda point: point[0])
         ],
         "originals": sorted(originals),
         "jobs not over": await _rows(database, JobRow, JobRow.state.not_in(_OVER)),

@@ -117,17 +117,26 @@ async def follow(
                 sources=work.sources,
                 jobs=work.jobs,
             )
-    # A job whose worker was killed five times is a dead letter, until somebody says: try it again.
-    await Failures(database).retry_all(work.jobs, TENANT, states=[JobState.DEAD])
+    await _again_what_died(work)
     await work.jobs.enqueue([sync_job(TENANT, SOURCE)])
     await bring_about(wanted_in(state.number), work.generations, generations)
 
 
 async def all_done(work: Work, dispatcher: Dispatcher) -> None:
-    """Once no job is left, and no generation lacks anything."""
-    await dispatcher.idle()
+    """Once no job is left, none is a dead letter, and no generation lacks anything."""
+    while True:
+        await dispatcher.idle()
+        if not await _again_what_died(work):
+            break
     await all_hold_everything(work.generations)
     await dispatcher.idle()
+
+
+async def _again_what_died(work: Work) -> int:
+    """A job whose worker was killed five times is a dead letter, until somebody says: try it
+    again."""
+    failures = Failures(work.documents.database)
+    return await failures.retry_all(work.jobs, TENANT, states=[JobState.DEAD])
 
 
 async def register(database: Database) -> None:

@@ -156,9 +156,7 @@ def scores_of(okapi: Any, query: str) -> list[float]:
 words = st.sampled_from([*"bcdefgh", "seal", "pump", "SEAL-4471-B", "Müller", "running"])
 documents = st.lists(words, min_size=1, max_size=12).map(" ".join)
 corpora = st.lists(documents, min_size=2, max_size=12)
-quickly = settings(
-    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+quickly = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 in_module = pytest.mark.asyncio(loop_scope="module")
 
 

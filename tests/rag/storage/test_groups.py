@@ -292,9 +292,7 @@ class Reference:
         return found
 
 
-@settings(
-    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(CHANGES, min_size=1, max_size=6), asking=st.lists(ASKING, min_size=2))
 async def test_groups_are_what_can_be_reached_whatever_was_remembered(
     database: Database, changes: Iterable[Change], asking: list[Principal]

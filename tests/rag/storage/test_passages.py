@@ -264,9 +264,7 @@ ACCESS = access_lists()
 GROUPS = st.frozensets(st.sampled_from(["group:a", "group:b"]))
 
 
-@settings(
-    max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lists=st.lists(ACCESS, min_size=1, max_size=6), groups=GROUPS)
 async def test_readable_is_what_the_access_lists_say(
     ledger: Ledger, lists: list[AccessList], groups: frozenset[str]
