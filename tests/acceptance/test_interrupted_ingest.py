@@ -88,7 +88,7 @@ async def test_a_full_disk_delays_a_document_and_loses_nothing(site: Site, tmp_p
         assert waiting.error_class == "StorageUnavailable"
         assert (
             waiting.error is not None
-            and "cannot be handed the file: File too large" in waiting.error
+            and "no room for a large file while it is worked on: File too large" in waiting.error
         )
         assert (await site.documents(source)) == {}
         assert not any("rack C3" in text for text in await site.texts_found("spare rotor P9"))
