@@ -23,7 +23,7 @@ from rag.adapters.onnx_embedder import load_onnx_embedder
 from rag.adapters.openai_compatible import OpenAICompatibleModel
 from rag.adapters.qdrant_edge import open_edge_index
 from rag.adapters.streaming import Patience
-from rag.errors import ConfigurationError
+from rag.errors import ConfigurationError, StorageUnavailable
 from rag.fusion import Fusion, normalised_sum_fusion, reciprocal_rank_fusion
 from rag.protocols import Embedder, Index, LanguageModel, Reranker
 from rag.storage.documents.passages import Passages
@@ -52,10 +52,12 @@ async def open_index(
 
 
 async def remove_index(settings: Settings, generation: GenerationId) -> None:
-    """What is left of a generation's index that nobody has open. There may be none."""
+    """What is left of a generation's index that nobody has open. There may be none.
+
+    Errors: `StorageUnavailable`, `IndexUnavailable`.
+    """
     if settings.qdrant_url is None:
-        folder = _folder_of(settings, generation)
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await asyncio.to_thread(_remove_folder, _folder_of(settings, generation))
         return
     from rag.adapters.qdrant_server import drop_collection  # noqa: PLC0415 - qdrant-client
 
@@ -65,6 +67,15 @@ async def remove_index(settings: Settings, generation: GenerationId) -> None:
         api_key=key.get_secret_value() if key else None,
         collection=_named(settings.qdrant_collection, generation),
     )
+
+
+def _remove_folder(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StorageUnavailable(f"{folder} cannot be removed: {error.strerror}") from error
 
 
 def _folder_of(settings: Settings, generation: GenerationId) -> Path:

@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
+from api.adapters import remove_index
 from api.generations import OpenGeneration, OpenGenerations, ServingRetriever, open_generations
+from api.settings import Settings
 from rag.access import Principal, PrincipalId, TenantId, scope_of
-from rag.errors import ConfigurationError, IndexUnavailable, NotFound
+from rag.errors import ConfigurationError, IndexUnavailable, NotFound, StorageUnavailable
 from rag.retrieval import HybridRetriever
 from rag.storage.database import Database
 from rag.storage.generations.ledger import Generations
@@ -135,6 +138,17 @@ async def test_an_index_that_cannot_be_removed_now_is_removed_by_another_process
     shelf.away = False
     async with open_generations(generations.ledger, open_one=Shelf().open, remove=shelf.remove):
         assert shelf.removed == [SECOND]
+
+
+async def test_an_index_on_this_machine_is_removed_or_it_is_said_why_not(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    await remove_index(settings, SECOND)  # there is none
+    (tmp_path / "index-2" / "segments").mkdir(parents=True)
+    await remove_index(settings, SECOND)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "index-2").write_text("no folder")
+    with pytest.raises(StorageUnavailable, match="index-2 cannot be removed"):
+        await remove_index(settings, SECOND)
 
 
 async def test_one_that_cannot_be_opened_stops_neither_readers_nor_writers(
