@@ -14,7 +14,8 @@ from typing import Any, assert_never, cast
 
 import httpx
 
-from api.settings import EmbedderSettings, LanguageModelSettings, RetrievalSettings, Settings
+from api.settings import EmbedderSettings, RetrievalSettings, Settings
+from api.settings_gateway import LanguageModelSettings
 from rag.adapters.answerability import Answerability
 from rag.adapters.extractive import ExtractiveLanguageModel
 from rag.adapters.late_interaction import LateInteractionReranker

@@ -10,6 +10,8 @@ class Permission(StrEnum):
     ASK = "ask"
     DOCUMENTS_READ = "documents:read"
     DOCUMENTS_WRITE = "documents:write"
+    MODELS = "models"
+    """Calling language models by name with one's own messages. It opens no document."""
     FEEDBACK = "feedback"
     ADMIN = "admin"
     """Everything under /v1/admin of the key's own tenant. It opens no document."""

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -16,6 +16,8 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from api.settings_base import Section
+from api.settings_gateway import LanguageModelSettings
 from api.settings_sources import PREFIX, StrictEnvironment, StrictToml
 from rag.errors import ConfigurationError
 
@@ -23,12 +25,6 @@ Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
 ]
 MIB = 1024 * 1024
-
-
-class Section(BaseModel):
-    """A typo in a section fails at start-up instead of being ignored."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class RetrievalSettings(Section):
@@ -66,32 +62,6 @@ class RetrievalSettings(Section):
     def _some_ranking_counts(self) -> Self:
         if self.dense_weight == 0 and self.sparse_weight == 0:
             raise ValueError("dense_weight and sparse_weight cannot both be 0")
-        return self
-
-
-class LanguageModelSettings(Section):
-    kind: Literal["extractive", "openai", "llama_index"] = Field(
-        default="extractive",
-        description="Quotes from the evidence; an OpenAI-compatible endpoint; a llama-index LLM.",
-    )
-    base_url: str = Field(
-        default="http://localhost:11434/v1", description="The OpenAI-compatible endpoint."
-    )
-    model: str = Field(default="", description="The model's name at that endpoint.")
-    api_key: SecretStr | None = Field(default=None, description="The endpoint's key.")
-    llama_index_class: str = Field(
-        default="", description="For `llama_index`: `module:Class` of the LLM, made with `model`."
-    )
-    connect_timeout_s: float = Field(default=5, gt=0, description="Time to connect.")
-    first_token_timeout_s: float = Field(default=30, gt=0, description="Time to the first token.")
-    total_timeout_s: float = Field(default=120, gt=0, description="Time for the whole answer.")
-
-    @model_validator(mode="after")
-    def _a_model_is_named(self) -> Self:
-        if self.kind == "openai" and not self.model:
-            raise ValueError("kind = openai needs `model`")
-        if self.kind == "llama_index" and ":" not in self.llama_index_class:
-            raise ValueError("kind = llama_index needs `llama_index_class` as module:Class")
         return self
 
 

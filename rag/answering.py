@@ -15,13 +15,14 @@ from rag.citation import Sentence, SentenceStream, Supported, verify
 from rag.grounding import GroundingCheck
 from rag.packing import CountTokens, pack_evidence
 from rag.prompts.registry import NO_ANSWER, Prompt, render
-from rag.protocols import Blocked, Completion, GroundedPrompt, Guardrail, LanguageModel
+from rag.protocols import Blocked, Completion, Guardrail, LanguageModel, ModelPrompt
 from rag.statements import Statement, statements_of
 from rag.types import (
     Answer,
     Citation,
     Evidence,
     Filters,
+    Quality,
     Query,
     Refusal,
     RefusalReason,
@@ -82,8 +83,6 @@ AskEvent = EvidenceFound | TextReleased | CitationMade | SentenceJudged | Finish
 # --- how thorough to be ------------------------------------------------------------------------
 
 _ENDS = (".", "!", "?", "…", "。")
-
-Quality = Literal["fast", "balanced", "best"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +170,7 @@ class Answerer:
         yield EvidenceFound(evidence)
 
         draft = _Draft(statements_of(evidence), self.grounding, self.output_guardrails)
-        prompt = GroundedPrompt(
+        prompt = ModelPrompt(
             question=question,
             evidence=evidence,
             messages=render(self.prompt, question, evidence),

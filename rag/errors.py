@@ -5,11 +5,13 @@
   + Unauthenticated      say who you are, with a key or token that is valid now
   + Forbidden            this principal may not do this, whatever it sends
     - TooManyGroups
+    - PolicyForbids
   + InvalidRequest       the caller must change the request
     - UnknownFilter
     - Conflict           or come back when what its text names has been done
   + TransientError       the same call may succeed later: a timeout, a 429, a 5xx
     - RateLimited
+    - OverBudget
     - SourceUnavailable
     - SourceInconsistent
     - CursorExpired
@@ -49,6 +51,10 @@ class TooManyGroups(Forbidden):
     denied: an administrator must take it out of groups."""
 
 
+class PolicyForbids(Forbidden):
+    """A policy lets no model be sent this, such as personal data outside a region."""
+
+
 class InvalidRequest(Error):
     """The request cannot be served as it stands."""
 
@@ -71,6 +77,10 @@ class TransientError(Error):
 
 class RateLimited(TransientError):
     """The caller has used up its share for now."""
+
+
+class OverBudget(TransientError):
+    """A budget is spent; `retry_after_s` is when its window ends."""
 
 
 class SourceUnavailable(TransientError):

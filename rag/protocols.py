@@ -5,7 +5,7 @@ Each protocol has one suite in `tests/conformance/`; a new adapter joins it.
 
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from rag.access import AccessList, AccessScope, TenantId
 from rag.types import (
@@ -190,27 +190,32 @@ class Completion:
     model: str
     usage: Usage
     finish_reason: str
+    deployment: str = ""
+    """Which serving instance of the model it was; empty where there is but one."""
     confidence: float | None = None
     """0 to 1: how sure the model is that this answers the question, where it can tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GroundedPrompt:
-    """A question with its evidence, and both as rendered messages for models that read text."""
+class ModelPrompt:
+    """What a model is asked: messages, and where a cited answer is wanted, what they were made of."""
 
-    question: str
-    evidence: tuple[Evidence, ...]
     messages: tuple[Message, ...]
-    prompt: str
-    """The prompt's name and version."""
+    question: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    prompt: str = ""
+    """The prompt's name and version; empty where an app brought its own messages."""
     max_output_tokens: int = 512
+    temperature: float = 0.0
+    response_schema: Mapping[str, Any] | None = None
+    """JSON Schema that the whole text must satisfy."""
 
 
 class LanguageModel(Protocol):
     @property
     def name(self) -> str: ...
 
-    def stream(self, prompt: GroundedPrompt) -> AsyncGenerator[str | Completion]:
+    def stream(self, prompt: ModelPrompt) -> AsyncGenerator[str | Completion]:
         """Pieces of the text as they come, then one `Completion`. Closing it stops the model.
 
         Errors: `ModelUnavailable`, also on a timeout; `PermanentError` where the endpoint says

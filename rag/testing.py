@@ -20,8 +20,8 @@ from rag.protocols import (
     Blocked,
     Completion,
     EmbeddedQuery,
-    GroundedPrompt,
     IndexPoint,
+    ModelPrompt,
     Reranked,
     Verdict,
 )
@@ -103,7 +103,7 @@ class ScriptedLanguageModel:
     """Says what it was told to say, a word at a time, and keeps the prompts it was given."""
 
     reply: str
-    prompts: list[GroundedPrompt] = field(default_factory=list[GroundedPrompt])
+    prompts: list[ModelPrompt] = field(default_factory=list[ModelPrompt])
     pieces_sent: int = 0
     finish_reason: str = "stop"
     error: Exception | None = None
@@ -113,7 +113,7 @@ class ScriptedLanguageModel:
     def name(self) -> str:
         return "scripted"
 
-    async def stream(self, prompt: GroundedPrompt) -> AsyncGenerator[str | Completion]:
+    async def stream(self, prompt: ModelPrompt) -> AsyncGenerator[str | Completion]:
         self.prompts.append(prompt)
         pieces = re.findall(r"\s*\S+|\s+$", self.reply)
         for piece in pieces:

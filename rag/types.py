@@ -204,6 +204,10 @@ def no_filters() -> Filters:
     return MappingProxyType({})
 
 
+Quality = Literal["fast", "balanced", "best"]
+"""What the asker chooses. The text of a question can never choose a model."""
+
+
 class Mode(StrEnum):
     HYBRID = "hybrid"
     DENSE = "dense"
@@ -298,6 +302,15 @@ class Usage:
 
     input_tokens: int = 0
     output_tokens: int = 0
+    cached_tokens: int = 0
+    """Those of the input that the provider had read before, and bills for less."""
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cached_tokens + other.cached_tokens,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

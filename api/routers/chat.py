@@ -21,9 +21,9 @@ from api.routers.answers import outcome_name, problem_in_stream
 from api.schemas import CitationOut
 from api.shapes import MAX_QUERY_CHARACTERS, without_control_characters
 from api.sse import EventStream
-from rag.answering import AskEvent, Finished, Quality, TextReleased
+from rag.answering import AskEvent, Finished, TextReleased
 from rag.errors import InvalidRequest
-from rag.types import Answer, Refusal
+from rag.types import Answer, Quality, Refusal
 
 MODELS: Mapping[str, Quality] = MappingProxyType(
     {"rag": "balanced", "rag-fast": "fast", "rag-balanced": "balanced", "rag-best": "best"}

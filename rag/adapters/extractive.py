@@ -10,7 +10,7 @@ from rag.adapters.question import questions_in
 from rag.adapters.relevance import Judged
 from rag.adapters.table_answers import row_answer
 from rag.adapters.wording import Wording
-from rag.protocols import Completion, GroundedPrompt
+from rag.protocols import Completion, ModelPrompt
 from rag.statements import Statement
 from rag.terms import content_words, numbers_of
 from rag.types import Evidence, Usage
@@ -47,7 +47,7 @@ class ExtractiveLanguageModel:
     def name(self) -> str:
         return "extractive"
 
-    async def stream(self, prompt: GroundedPrompt) -> AsyncGenerator[str | Completion]:
+    async def stream(self, prompt: ModelPrompt) -> AsyncGenerator[str | Completion]:
         found = await self._answers(prompt.question, prompt.evidence)
         for at, statement in enumerate(found.quotes):
             said = said_of(found.wording, statement)

@@ -10,7 +10,7 @@ from llama_index.core.llms import LLM
 
 from rag.adapters.streaming import Patience, paced
 from rag.errors import ModelUnavailable, PermanentError
-from rag.protocols import Completion, GroundedPrompt
+from rag.protocols import Completion, ModelPrompt
 from rag.types import Usage
 
 _TRY_AGAIN = frozenset({408, 409, 425, 429})
@@ -25,7 +25,7 @@ class LlamaIndexModel:
     def name(self) -> str:
         return self.llm.metadata.model_name
 
-    async def stream(self, prompt: GroundedPrompt) -> AsyncGenerator[str | Completion]:
+    async def stream(self, prompt: ModelPrompt) -> AsyncGenerator[str | Completion]:
         last: ChatResponse | None = None
         async with (
             aclosing(self._responses(prompt)) as responses,
@@ -44,7 +44,7 @@ class LlamaIndexModel:
     async def aclose(self) -> None:
         """llama-index's models hold nothing that can be closed."""
 
-    async def _responses(self, prompt: GroundedPrompt) -> AsyncGenerator[ChatResponse]:
+    async def _responses(self, prompt: ModelPrompt) -> AsyncGenerator[ChatResponse]:
         messages = [
             ChatMessage(role=message.role, content=message.content) for message in prompt.messages
         ]

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from rag.adapters.streaming import Patience, paced
 from rag.errors import ModelUnavailable, PermanentError
-from rag.protocols import Completion, GroundedPrompt
+from rag.protocols import Completion, ModelPrompt
 from rag.types import Usage
 
 _TRY_AGAIN = frozenset({408, 409, 425, 429})
@@ -75,7 +75,7 @@ class OpenAICompatibleModel:
     def name(self) -> str:
         return self.model
 
-    async def stream(self, prompt: GroundedPrompt) -> AsyncGenerator[str | Completion]:
+    async def stream(self, prompt: ModelPrompt) -> AsyncGenerator[str | Completion]:
         """As the protocol says. Closing it closes the connection, which stops the model."""
         finish_reason = ""
         usage = Usage()
@@ -97,7 +97,7 @@ class OpenAICompatibleModel:
     async def aclose(self) -> None:
         await self.client.aclose()
 
-    async def _frames(self, prompt: GroundedPrompt) -> AsyncGenerator[_Frame]:
+    async def _frames(self, prompt: ModelPrompt) -> AsyncGenerator[_Frame]:
         try:
             response = await self.client.send(self._request(prompt), stream=True)
             try:
@@ -122,7 +122,7 @@ class OpenAICompatibleModel:
                 f"{self.model} could not be reached ({type(error).__name__})"
             ) from error
 
-    def _request(self, prompt: GroundedPrompt) -> httpx.Request:
+    def _request(self, prompt: ModelPrompt) -> httpx.Request:
         return self.client.build_request(
             "POST",
             f"{self.base_url.rstrip('/')}/chat/completions",

@@ -12,7 +12,7 @@ import pytest
 from api.sse import EventStream, event
 from rag.answering import NO_EVIDENCE
 from rag.errors import ModelUnavailable
-from rag.protocols import Completion, GroundedPrompt
+from rag.protocols import Completion, ModelPrompt
 from tests.api.platform import Site, open_site
 
 FACT = "Hotels in London cost up to 140 euros a night."
@@ -135,7 +135,7 @@ class Pondering:
     thinking: asyncio.Event = field(default_factory=asyncio.Event)
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def stream(self, prompt: GroundedPrompt) -> AsyncGenerator[str | Completion]:
+    async def stream(self, prompt: ModelPrompt) -> AsyncGenerator[str | Completion]:
         assert prompt
         try:
             yield f"{FACT} [1] And "

@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from rag.access import AccessScope
-from rag.protocols import Completion, GroundedPrompt
+from rag.protocols import Completion, ModelPrompt
 from rag.testing import MemoryIndex
 from rag.types import Filters, IndexHit
 from tests.api.platform import open_site
@@ -46,7 +46,7 @@ class PonderingModel:
     thought: Thought
     name: str = "pondering"
 
-    async def stream(self, prompt: GroundedPrompt) -> AsyncGenerator[str | Completion]:
+    async def stream(self, prompt: ModelPrompt) -> AsyncGenerator[str | Completion]:
         assert prompt
         yield f"{FACT} [1] And "
         await self.thought.ponder()

@@ -13,7 +13,7 @@ from rag.adapters.extractive import ExtractiveLanguageModel
 from rag.adapters.openai_compatible import OpenAICompatibleModel
 from rag.adapters.relevance import StatementRanker
 from rag.packing import pack_evidence
-from rag.protocols import Completion, GroundedPrompt, LanguageModel, Message
+from rag.protocols import Completion, LanguageModel, Message, ModelPrompt
 from rag.testing import HashEmbedder, ScriptedLanguageModel
 from tests.model_server import MODEL_NAME, ModelServer
 from tests.values import hit
@@ -67,8 +67,8 @@ async def language_model(unopened: LanguageModel) -> AsyncGenerator[LanguageMode
     await unopened.aclose()
 
 
-def _prompt() -> GroundedPrompt:
-    return GroundedPrompt(
+def _prompt() -> ModelPrompt:
+    return ModelPrompt(
         question=QUESTION,
         evidence=EVIDENCE,
         messages=(Message("system", EVIDENCE[0].text), Message("user", QUESTION)),

@@ -15,7 +15,7 @@ from rag.answering import Answerer, AskEvent, Finished, SentenceJudged, TextRele
 from rag.grounding import SUPPORTED, GroundingCheck
 from rag.packing import pack_evidence
 from rag.prompts.registry import Prompt, parse_prompt
-from rag.protocols import Completion, GroundedPrompt, LanguageModel
+from rag.protocols import Completion, LanguageModel, ModelPrompt
 from rag.statements import statements_of
 from rag.testing import FixedRetriever
 from rag.types import Answer, Refusal
@@ -51,7 +51,7 @@ class Brief:
     def name(self) -> str:
         return self.inner.name
 
-    def stream(self, prompt: GroundedPrompt) -> AsyncGenerator[str | Completion]:
+    def stream(self, prompt: ModelPrompt) -> AsyncGenerator[str | Completion]:
         return self.inner.stream(replace(prompt, max_output_tokens=self.max_output_tokens))
 
     async def aclose(self) -> None:

@@ -13,7 +13,7 @@ from rag.answering import NO_EVIDENCE, Answerer
 from rag.grounding import GroundingCheck
 from rag.packing import pack_evidence
 from rag.prompts.registry import load_prompt, render
-from rag.protocols import Completion, GroundedPrompt
+from rag.protocols import Completion, ModelPrompt
 from rag.testing import FixedRetriever
 from rag.types import Answer, Evidence
 from tests.values import ACME, hit
@@ -61,7 +61,7 @@ async def said(question: str, minilm: OnnxEmbedder) -> tuple[list[str], Completi
         answerability=Answerability(ranker=StatementRanker(embedder=minilm))
     )
     shown, template = evidence(), load_prompt("answer", "v1")
-    prompt = GroundedPrompt(
+    prompt = ModelPrompt(
         question=question,
         evidence=shown,
         messages=render(template, question, shown),

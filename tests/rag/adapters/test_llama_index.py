@@ -20,11 +20,11 @@ from pydantic import PrivateAttr
 from rag.adapters.llama_index import LlamaIndexModel
 from rag.adapters.streaming import Patience
 from rag.errors import ModelUnavailable, PermanentError
-from rag.protocols import Completion, GroundedPrompt, Message
+from rag.protocols import Completion, Message, ModelPrompt
 from rag.types import Usage
 
 SECRET = "sk-never-to-be-shown"
-PROMPT = GroundedPrompt(
+PROMPT = ModelPrompt(
     question="How deep is the sea?",
     evidence=(),
     messages=(Message("system", "Answer in a word."), Message("user", "How deep is the sea?")),

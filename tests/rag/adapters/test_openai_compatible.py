@@ -20,12 +20,12 @@ from pydantic import SecretStr
 from rag.adapters.openai_compatible import OpenAICompatibleModel, retry_after_s
 from rag.adapters.streaming import Patience
 from rag.errors import Error, ModelUnavailable, PermanentError
-from rag.protocols import Completion, GroundedPrompt, Message
+from rag.protocols import Completion, Message, ModelPrompt
 from rag.types import Usage
 from tests.model_server import MODEL_NAME, ModelServer
 
 KEY = "sk-never-to-be-shown"
-PROMPT = GroundedPrompt(
+PROMPT = ModelPrompt(
     question="How deep is the sea?",
     evidence=(),
     messages=(Message("system", "Answer in a word."), Message("user", "How deep is the sea?")),

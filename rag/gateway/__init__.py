@@ -1,0 +1,1 @@
+"""The layer between the platform and every language model: routing, fallback, money, caches."""

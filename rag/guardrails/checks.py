@@ -1,0 +1,60 @@
+"""What a guardrail is: it scans a text and reports; a policy decides what follows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from rag.access import TenantId
+from rag.trail import Direction, UseCase
+from rag.types import Evidence, Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scanned:
+    """A text to be checked, and what a check may compare it with."""
+
+    text: str
+    direction: Direction
+    tenant: TenantId
+    use_case: UseCase
+    question: str = ""
+    """What the asker wrote; of an output check, to know what the asker supplied."""
+    evidence: Sequence[Evidence] = ()
+    system: str = ""
+    """The system prompt as it was sent, canary and all, for checks of what leaks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was found. It names the kind and the place, and never repeats the text."""
+
+    kind: str
+    score: float
+    span: Span | None = None
+    """In the text scanned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a check found: 0 nothing, 1 certain."""
+
+    score: float
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NotRun:
+    """The check could not look, or there was nothing to look at. This is never a pass."""
+
+    reason: str
+
+
+class Check(Protocol):
+    @property
+    def name(self) -> str:
+        """What policies call it: `injection`, `pii`, `secrets`, …"""
+        ...
+
+    async def scan(self, scanned: Scanned) -> Report | NotRun:
+        """Never blocks the event loop for more than 2 ms; longer work goes to a thread."""
+        ...
