@@ -15,6 +15,9 @@ class Permission(StrEnum):
     FEEDBACK = "feedback"
     ADMIN = "admin"
     """Everything under /v1/admin of the key's own tenant. It opens no document."""
+    AUDIT = "audit"
+    """Reading the audit of the key's own tenant, what people asked among it, and erasing persons
+    from it. It opens no document."""
     OPERATE = "operate"
     """What is every tenant's: the generations of the index. It opens no document."""
     IMPERSONATE = "impersonate"
@@ -22,5 +25,7 @@ class Permission(StrEnum):
 
 
 EVERY_PERMISSION = frozenset(Permission)
-NEVER_ON_BEHALF = frozenset({Permission.ADMIN, Permission.OPERATE, Permission.IMPERSONATE})
+NEVER_ON_BEHALF = frozenset(
+    {Permission.ADMIN, Permission.AUDIT, Permission.OPERATE, Permission.IMPERSONATE}
+)
 """What an app cannot hand to the person it speaks for."""

@@ -24,6 +24,8 @@ class UseCase(StrEnum):
     """A cited answer from documents."""
     CHAT = "chat"
     """Another team's app, which brings its own messages."""
+    SEARCH = "search"
+    """Passages, without a model."""
     ENRICH = "enrich"
     EVALUATE = "evaluate"
 

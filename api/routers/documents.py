@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import FileResponse
 
 from api.auth import Caller
-from api.deps import PlatformDep, requires, scope_for
+from api.deps import PlatformDep, TraceId, requires, scope_for
 from api.errors import PROBLEMS, problems
 from api.permissions import Permission
 from api.platform import Platform
@@ -20,12 +20,14 @@ from api.shapes import JobAccepted, Schema
 from ingestion.kept import push_job
 from ingestion.validation.findings import is_masked
 from rag.access import Principal
+from rag.audit import AuditEvent
 from rag.bodies import Body
 from rag.errors import NotFound
 from rag.storage.documents.records import DocumentState, ReadableDocument
 from rag.storage.records import fingerprint_of
 from rag.storage.sources.records import PUSH
-from rag.types import DocumentId, SourceId
+from rag.trail import RequestId, Sent
+from rag.types import ChunkId, DocumentId, SourceId
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"], responses=PROBLEMS)
 
@@ -90,6 +92,7 @@ async def document_content(
     document_id: DocumentPath,
     caller: Annotated[Caller, requires(Permission.DOCUMENTS_READ)],
     platform: PlatformDep,
+    trace_id: TraceId,
 ) -> Response:
     """The document's original bytes, as its source had them when it was indexed."""
     document = await platform.documents.readable(DocumentId(document_id), scope=scope_for(caller))
@@ -97,6 +100,18 @@ async def document_content(
         raise NotFound("there is no such document")
     if is_masked(document.metadata):
         raise NotFound("the original is withheld: parts of the document are masked")
+    await platform.audit.record(
+        AuditEvent(
+            tenant=caller.principal.tenant,
+            action="document.open",
+            decision="done",
+            principal=caller.principal.id,
+            application=caller.key,
+            on_behalf_of=caller.via == "on_behalf_of",
+            trace=RequestId(trace_id),
+            shown=(Sent(document.ref.id, document.version, ChunkId("")),),
+        )
+    )
     body = await platform.originals.body_of(document.original)
     headers = _content_headers(document)
     return Response(body.read(), headers=headers) if body.path is None else _Sent(body, headers)
