@@ -10,9 +10,10 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any, assert_never, cast
+from typing import TYPE_CHECKING, Any, assert_never, cast
+from urllib.request import getproxies
 
-import httpx
+from pydantic import SecretStr
 
 from api.settings import EmbedderSettings, RetrievalSettings, Settings
 from api.settings_gateway import LanguageModelSettings
@@ -21,14 +22,16 @@ from rag.adapters.extractive import ExtractiveLanguageModel
 from rag.adapters.late_interaction import LateInteractionReranker
 from rag.adapters.minilm import default_model_dir
 from rag.adapters.onnx_embedder import load_onnx_embedder
-from rag.adapters.openai_compatible import OpenAICompatibleModel
 from rag.adapters.qdrant_edge import open_edge_index
-from rag.adapters.streaming import Patience
 from rag.errors import ConfigurationError, StorageUnavailable
 from rag.fusion import Fusion, normalised_sum_fusion, reciprocal_rank_fusion
+from rag.gateway.patience import Patience
 from rag.protocols import Embedder, Index, LanguageModel, Reranker
 from rag.storage.documents.passages import Passages
 from rag.storage.generations.records import FIRST, GenerationId
+
+if TYPE_CHECKING:
+    from rag.adapters.openai_wire import OpenAIWire
 
 
 @asynccontextmanager
@@ -136,17 +139,16 @@ def build_language_model(settings: LanguageModelSettings, gate: Answerability) -
         case "extractive":
             return ExtractiveLanguageModel(answerability=gate)
         case "openai":
-            return OpenAICompatibleModel(
-                client=httpx.AsyncClient(),
+            return build_wire(
                 base_url=settings.base_url,
                 model=settings.model,
                 api_key=settings.api_key,
                 patience=patience_of(settings),
             )
         case "llama_index":
-            from rag.adapters.llama_index import LlamaIndexModel  # noqa: PLC0415 - imports much
-
-            return LlamaIndexModel(llama_index_llm(settings), patience_of(settings))
+            return build_llama_index(
+                settings.llama_index_class, settings.model, patience_of(settings)
+            )
         case _:
             assert_never(settings.kind)
 
@@ -159,13 +161,34 @@ def patience_of(settings: LanguageModelSettings) -> Patience:
     )
 
 
-def llama_index_llm(settings: LanguageModelSettings) -> Any:
-    """The operator's llama-index `LLM`: `llama_index_class` made with `model`."""
-    module, _, name = settings.llama_index_class.partition(":")
+def build_wire(
+    *,
+    base_url: str,
+    model: str,
+    api_key: SecretStr | None,
+    patience: Patience,
+    logprobs: bool = False,
+) -> "OpenAIWire":
+    """It goes through the environment's proxy where there is one."""
+    from rag.adapters.openai_wire import HttpConnections, OpenAIWire  # noqa: PLC0415 - aiohttp
+
+    return OpenAIWire(
+        connections=HttpConnections(trust_env=bool(getproxies())),
+        base_url=base_url,
+        model=model,
+        api_key=api_key,
+        patience=patience,
+        logprobs=logprobs,
+    )
+
+
+def build_llama_index(class_path: str, model: str, patience: Patience) -> LanguageModel:
+    """The operator's llama-index `LLM`: `module:Class`, made with `model` where that is named."""
+    from rag.adapters.llama_index import LlamaIndexModel  # noqa: PLC0415 - imports much
+
+    module, _, name = class_path.partition(":")
     try:
         make = cast("Callable[..., Any]", getattr(import_module(module), name))
-        return make(model=settings.model) if settings.model else make()
+        return LlamaIndexModel(make(model=model) if model else make(), patience)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise ConfigurationError(
-            f"language_model.llama_index_class = {settings.llama_index_class}: {error}"
-        ) from error
+        raise ConfigurationError(f"llama_index_class = {class_path}: {error}") from error

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import httpx
 from fastapi import FastAPI
 
+from api.auditing_requests import AuditAdministration
 from api.auth import Authenticator
 from api.deps import Running, declared_routes
 from api.errors import Problem, add_error_handlers
@@ -17,6 +18,9 @@ from api.platform import Platform
 from api.routers import (
     access,
     answers,
+    audit,
+    budgets,
+    cache,
     chat,
     connectors,
     documents,
@@ -26,9 +30,12 @@ from api.routers import (
     health,
     jobs,
     keys,
+    prompts,
     quarantine,
     reindex,
+    routing,
     search,
+    usage,
 )
 from api.settings import MIB, Settings
 from rag.access import TenantId
@@ -49,8 +56,14 @@ ROUTERS = (
     reindex.router,
     generations.router,
     keys.router,
+    prompts.router,
     access.router,
     groups.router,
+    routing.router,
+    audit.router,
+    budgets.router,
+    usage.router,
+    cache.router,
     health.router,
 )
 
@@ -95,6 +108,7 @@ def create_app(platform: AbstractAsyncContextManager[Platform], *, settings: Set
     add_error_handlers(app)
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, limit_of=_body_limit(settings))
+    app.add_middleware(AuditAdministration)
     app.add_middleware(RequestLog, metrics=metrics)
     _describe_problems(app)
     declared_routes(app)

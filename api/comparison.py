@@ -7,7 +7,9 @@ from typing import Any
 from api.generations import OpenGeneration
 from api.platform import Platform
 from api.settings import GateSettings
+from api.trails import evaluated
 from rag.access import Principal, TenantId, scope_of
+from rag.answering import NoMemory
 from rag.evaluation.gate import Thresholds, Verdict, figures_of, judge
 from rag.evaluation.golden import GoldenCase, GoldenResult, report_of, run_golden
 from rag.storage.access.expansion import Expansions
@@ -65,14 +67,14 @@ async def _asked(
     asker: Principal,
     documents_uri: str,
 ) -> GoldenResult:
-    answerer = replace(platform.answerer, retriever=generation.retriever)
+    answerer = replace(platform.answerer, retriever=generation.retriever, memory=NoMemory())
 
     async def search(case: GoldenCase) -> Sequence[RetrievedChunk]:
         query = Query(text=case.question, scope=scope_of(asker))
         return (await generation.retriever.retrieve(query)).hits
 
     async def ask(case: GoldenCase) -> Answer | Refusal:
-        return await answerer.ask(case.question, asker)
+        return await answerer.ask(evaluated(case.question, asker))
 
     [result] = await run_golden([case], search=search, ask=ask, documents_uri=documents_uri)
     return result

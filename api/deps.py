@@ -78,7 +78,7 @@ class Requires:
             request.headers.get("authorization"), x_on_behalf_of
         )
         request.state.caller = caller
-        await held.rate_limits.spend(caller.principal.tenant, caller.rate_identity)
+        await held.rate_limits.spend(caller.principal.tenant, caller.rate_identity, key=caller.key)
         if self.permission not in caller.permissions:
             raise Forbidden(f"this needs the permission {self.permission}")
         return caller

@@ -4,7 +4,7 @@ import asyncio
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from time import perf_counter
@@ -12,10 +12,12 @@ from typing import Any
 
 from api.platform import Platform
 from api.settings import Settings
+from api.trails import evaluated
 from api.wiring import Connect, open_platform
 from connectors.beir import BeirConnector
 from connectors.protocols import Connector
 from rag.access import TenantId, scope_of
+from rag.answering import NoMemory
 from rag.errors import ConfigurationError
 from rag.evaluation.beir import BeirDataset, BeirQuery, evaluate_beir, read_beir
 from rag.evaluation.golden import GoldenCase, GoldenResult, read_golden, report_of, run_golden
@@ -101,6 +103,7 @@ async def evaluate_golden_folder(
     tenant = TenantId(settings.tenant)
     async with fresh_platform(settings) as platform:
         ingested = await ingest_source(platform, FILESYSTEM, {"root": str(documents)}, progress)
+        answerer = replace(platform.answerer, memory=NoMemory())
         asked = 0
 
         async def search(case: GoldenCase) -> Sequence[RetrievedChunk]:
@@ -111,7 +114,7 @@ async def evaluate_golden_folder(
             return (await platform.retriever.retrieve(query)).hits
 
         async def ask(case: GoldenCase) -> Answer | Refusal:
-            return await platform.answerer.ask(case.question, case.principal(tenant))
+            return await answerer.ask(evaluated(case.question, case.principal(tenant)))
 
         results = await run_golden(cases, search=search, ask=ask, documents_uri=documents.as_uri())
         return {**report_of(results), **ingested.report()}, results

@@ -2,7 +2,9 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 from limits import RateLimitItem, parse_many
@@ -12,9 +14,12 @@ from limits.errors import StorageError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.settings import RateLimitSettings
+from api.settings import RateLimitSettings, Settings
 from rag.access import TenantId
 from rag.errors import ConfigurationError, RateLimited
+from rag.gateway.token_rates import LocalTokenRates, TokenRate, TokenRates
+from rag.storage.moments import now
+from rag.trail import Account
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +35,7 @@ class RateLimits:
         try:
             self._per_caller = parse_many(settings.per_caller)
             self._per_tenant = parse_many(settings.per_tenant)
+            self._per_key = _rates(settings.per_key)
         except ValueError as error:
             raise ConfigurationError(f"rate_limits: {error}") from error
         self._enabled = settings.enabled
@@ -39,12 +45,15 @@ class RateLimits:
             self._local if self._redis is None else SlidingWindowCounterRateLimiter(self._redis)
         )
 
-    async def spend(self, tenant: TenantId, caller: str) -> None:
-        """Count one call. Raises `RateLimited` with the seconds until there is room again."""
+    async def spend(self, tenant: TenantId, caller: str, key: str | None = None) -> None:
+        """Count one call of `caller`, who came with `key`. Raises `RateLimited` with the seconds
+        until there is room again."""
         if not self._enabled:
             return
         for item in self._per_caller:
             await self._hit(item, "caller", tenant, caller)
+        for item in self._per_key if key is not None else ():
+            await self._hit(item, "key", tenant, str(key))
         for item in self._per_tenant:
             await self._hit(item, "tenant", tenant)
 
@@ -71,6 +80,62 @@ async def _hit(limiter: SlidingWindowCounterRateLimiter, item: RateLimitItem, *n
             f"more than {item} for this {names[0]}",
             retry_after_s=max(1.0, stats.reset_time - time.time()),
         )
+
+
+def token_rates_of(settings: RateLimitSettings) -> Callable[[Account], Sequence[TokenRate]]:
+    """Whose tokens are counted for a call of an account. Raises `ConfigurationError`."""
+    try:
+        per_user, per_key, per_tenant = (
+            _rates(text)
+            for text in (
+                settings.tokens_per_user,
+                settings.tokens_per_key,
+                settings.tokens_per_tenant,
+            )
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"rate_limits: {error}") from error
+
+    def rates_of(account: Account) -> Sequence[TokenRate]:
+        whose: list[tuple[str, str | None, list[RateLimitItem]]] = [
+            ("user", account.user, per_user),
+            ("key", account.application, per_key),
+            ("tenant", "", per_tenant),
+        ]
+        return [
+            TokenRate(
+                tenant=account.tenant,
+                whose=name,
+                subject=subject,
+                tokens=item.amount,
+                window=timedelta(seconds=item.get_expiry()),
+            )
+            for name, subject, items in whose
+            if subject is not None
+            for item in items
+        ]
+
+    return rates_of if settings.enabled else _no_rates
+
+
+def _no_rates(_account: Account) -> Sequence[TokenRate]:
+    return ()
+
+
+def _rates(text: str) -> list[RateLimitItem]:
+    return parse_many(text) if text else []
+
+
+@asynccontextmanager
+async def open_token_rates(settings: Settings) -> AsyncGenerator[TokenRates]:
+    """What counts tokens: Redis where there is one, for all processes together."""
+    if settings.redis_url is None:
+        yield LocalTokenRates(now)
+        return
+    from rag.adapters.redis_token_rates import open_redis_token_rates  # noqa: PLC0415 - redis
+
+    async with open_redis_token_rates(settings.redis_url.get_secret_value()) as rates:
+        yield rates
 
 
 def _redis(url: str) -> RedisStorage:

@@ -4,12 +4,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from rag.gateway.accounting import AccountingFigures
+from rag.gateway.money import MICROS
 from rag.storage.jobs.depth import Depth
 from rag.storage.jobs.records import JobState
 from rag.storage.jobs.workers import WorkDone, Worker
+from rag.trail import Trail
 
 LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 STAGE_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
@@ -34,6 +37,83 @@ class _DoneCounters(Collector):
         )
         yield CounterMetricFamily(
             "rag_job_claim_seconds", "Time that claiming took.", value=self.done.claim_seconds
+        )
+
+
+class ModelMetrics:
+    """Calls of models, guardrails and the cache of answers."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._attempts = Counter(
+            "rag_model_attempts_total",
+            "Calls of a deployment, by how they ended.",
+            ("model", "deployment", "outcome"),
+            registry=registry,
+        )
+        self._tokens = Counter(
+            "rag_model_tokens_total", "Tokens, by model.", ("model", "kind"), registry=registry
+        )
+        self._cost = Counter(
+            "rag_model_cost_units_total",
+            "What calls cost, in units of account.",
+            ("model",),
+            registry=registry,
+        )
+        self._first_token = Histogram(
+            "rag_model_first_token_seconds",
+            "Time to a model's first token.",
+            ("model",),
+            buckets=LATENCY_BUCKETS_S,
+            registry=registry,
+        )
+        self._verdicts = Counter(
+            "rag_guardrail_verdicts_total",
+            "What guardrails said; `not_run` is no pass.",
+            ("check", "direction", "standing"),
+            registry=registry,
+        )
+        self._cache = Counter(
+            "rag_answer_cache_total",
+            "Looks into the cache of answers.",
+            ("outcome",),
+            registry=registry,
+        )
+
+    def trail(self, trail: Trail) -> None:
+        for attempt in trail.attempts:
+            self._attempts.labels(attempt.model, attempt.deployment, attempt.outcome).inc()
+            self._tokens.labels(attempt.model, "input").inc(attempt.usage.input_tokens)
+            self._tokens.labels(attempt.model, "output").inc(attempt.usage.output_tokens)
+            self._tokens.labels(attempt.model, "cached").inc(attempt.usage.cached_tokens)
+            self._cost.labels(attempt.model).inc(attempt.cost / MICROS)
+            if attempt.first_token_ms is not None:
+                self._first_token.labels(attempt.model).observe(attempt.first_token_ms / 1000)
+        for verdict in trail.verdicts:
+            self._verdicts.labels(verdict.check, verdict.direction, verdict.standing).inc()
+        self._cache.labels(trail.cache).inc()
+
+
+class _MoneyCounters(Collector):
+    """What the gateway has counted of budgets in this process."""
+
+    def __init__(self) -> None:
+        self.figures = AccountingFigures()
+        self.lost = 0
+
+    def collect(self) -> Iterable[CounterMetricFamily | GaugeMetricFamily]:
+        told = (
+            ("rag_budget_refusals", "Calls for which a budget had no room.", self.figures.refused),
+            ("rag_budget_alerts", "Shares of budgets that were spent.", self.figures.alerts),
+            ("rag_budget_expired", "Reservations that nobody settled.", self.figures.expired),
+            ("rag_unpriced_calls", "Calls at a price nobody knows.", self.figures.unpriced),
+            ("rag_usage_lost", "Entries of usage that could not be kept.", self.lost),
+        )
+        for name, words, value in told:
+            yield CounterMetricFamily(name, words, value=value)
+        yield GaugeMetricFamily(
+            "rag_budget_unsettled",
+            "Calls whose cost waits to be counted.",
+            value=self.figures.unsettled,
         )
 
 
@@ -68,6 +148,7 @@ class Metrics:
             ("outcome",),
             registry=self._registry,
         )
+        self._models = ModelMetrics(self._registry)
         self._jobs = Gauge("rag_jobs", "Jobs by state.", ("state",), registry=self._registry)
         self._depth = Gauge(
             "rag_jobs_pending",
@@ -94,6 +175,8 @@ class Metrics:
             "Memory of the process that runs jobs and takes most.",
             registry=self._registry,
         )
+        self._money = _MoneyCounters()
+        self._registry.register(self._money)
         self._done = _DoneCounters()
         self._registry.register(self._done)
 
@@ -108,6 +191,10 @@ class Metrics:
 
     def asked(self, outcome: str) -> None:
         self._outcomes.labels(outcome).inc()
+
+    def trail(self, trail: Trail) -> None:
+        """A request that is over: its calls of models, its verdicts, and whether it was known."""
+        self._models.trail(trail)
 
     def jobs(self, by_state: Mapping[str, int]) -> None:
         self._jobs.clear()
@@ -136,6 +223,10 @@ class Metrics:
         self._slots.labels("free").set(sum(worker.slots for worker in workers) - running)
         self._resident.set(max((worker.resident_bytes or 0 for worker in workers), default=0))
         self._done.done = done
+
+    def money(self, figures: AccountingFigures, *, lost: int) -> None:
+        """What this process counted of budgets."""
+        self._money.figures, self._money.lost = figures, lost
 
     def exposition(self) -> bytes:
         return generate_latest(self._registry)

@@ -14,6 +14,7 @@ from ingestion.batching import BatchingEmbedder
 from ingestion.chunkers.structural import StructuralChunker
 from ingestion.generations import LiveGeneration
 from rag.adapters.dictionary import DictionaryTranslator, DingDictionary
+from rag.cached_queries import CachedQueries
 from rag.errors import ConfigurationError
 from rag.protocols import Embedder
 from rag.retrieval import HybridRetriever
@@ -141,6 +142,7 @@ class GenerationOpener:
                 candidates=retrieval.candidates,
                 rerank_candidates=retrieval.rerank_candidates,
                 rerank_budget_s=retrieval.rerank_budget_ms / 1_000,
+                queries=CachedQueries(embedder),
             )
             chunker = StructuralChunker(
                 embedder, target_tokens=recipe.chunk_tokens, overlap=recipe.overlap

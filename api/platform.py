@@ -2,12 +2,20 @@
 
 from dataclasses import dataclass
 
+from api.background import Background
 from api.generations import GenerationsInUse, ServingRetriever
+from api.money import Money
+from api.prompts import PromptsInUse
 from api.settings import Settings
 from rag.answering import Answerer
+from rag.chatting import Chatter
+from rag.gateway.answer_cache.cache import AnswerCache
+from rag.gateway.route_log import RouteRecorder
+from rag.gateway.routing import Router
 from rag.protocols import Embedder
 from rag.storage.access.groups import Groups
 from rag.storage.access.keys import Keys
+from rag.storage.audit.ledger import Audit
 from rag.storage.database import Database
 from rag.storage.documents.filter_fields import FilterFields
 from rag.storage.documents.ledger import Documents
@@ -16,6 +24,7 @@ from rag.storage.generations.ledger import Generations
 from rag.storage.jobs.ledger import Jobs
 from rag.storage.jobs.workers import Workers
 from rag.storage.originals import Originals
+from rag.storage.routes.ledger import RouteLedger
 from rag.storage.sources.ledger import Sources
 from rag.storage.verdicts.ledger import Verdicts
 
@@ -40,4 +49,13 @@ class Platform:
     embedder: Embedder
     retriever: ServingRetriever
     answerer: Answerer
+    chatter: Chatter
+    background: Background
     feedback: Feedback
+    router: Router
+    route_ledger: RouteLedger
+    route_recorder: RouteRecorder
+    money: Money
+    audit: Audit
+    answer_cache: AnswerCache
+    prompts: PromptsInUse

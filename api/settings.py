@@ -17,7 +17,17 @@ from pydantic_settings import (
 )
 
 from api.settings_base import Section
-from api.settings_gateway import LanguageModelSettings
+from api.settings_gateway import (
+    AnswerCacheSettings,
+    AuditSettings,
+    BudgetSettings,
+    GatewaySettings,
+    GuardrailSettings,
+    LanguageModelSettings,
+    MaskingSettings,
+    ModelsSettings,
+    PromptSettings,
+)
 from api.settings_sources import PREFIX, StrictEnvironment, StrictToml
 from rag.errors import ConfigurationError
 
@@ -184,6 +194,17 @@ class RateLimitSettings(Section):
     per_tenant: str = Field(
         default="3000/minute", description="For all callers of a tenant together."
     )
+    per_key: str = Field(
+        default="",
+        description="For all that come with one key, whoever it speaks for. Unset: no limit.",
+    )
+    tokens_per_user: str = Field(
+        default="",
+        description="Tokens that models may read and write for one user: `100000/minute`. Unset: "
+        "no limit.",
+    )
+    tokens_per_key: str = Field(default="", description="The same for all that come with one key.")
+    tokens_per_tenant: str = Field(default="", description="The same for a tenant.")
     enabled: bool = Field(default=True, description="Whether callers are limited at all.")
 
 
@@ -322,6 +343,8 @@ class Settings(BaseSettings):
     )
     retrieval: RetrievalSettings = Field(default_factory=RetrievalSettings)
     language_model: LanguageModelSettings = Field(default_factory=LanguageModelSettings)
+    models: ModelsSettings = Field(default_factory=ModelsSettings)
+    gateway: GatewaySettings = Field(default_factory=GatewaySettings)
     embedder: EmbedderSettings = Field(default_factory=EmbedderSettings)
     ingestion: IngestionSettings = Field(default_factory=IngestionSettings)
     validation: ValidationSettings = Field(default_factory=ValidationSettings)
@@ -330,6 +353,12 @@ class Settings(BaseSettings):
     oidc: OidcSettings = Field(default_factory=OidcSettings)
     access: AccessSettings = Field(default_factory=AccessSettings)
     gate: GateSettings = Field(default_factory=GateSettings)
+    prompts: PromptSettings = Field(default_factory=PromptSettings)
+    audit: AuditSettings = Field(default_factory=AuditSettings)
+    budgets: BudgetSettings = Field(default_factory=BudgetSettings)
+    answer_cache: AnswerCacheSettings = Field(default_factory=AnswerCacheSettings)
+    guardrails: GuardrailSettings = Field(default_factory=GuardrailSettings)
+    masking: MaskingSettings = Field(default_factory=MaskingSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
     @model_validator(mode="after")
@@ -342,10 +371,20 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _models_are_named_in_one_place(self) -> Self:
+        if self.models.file is not None and self.language_model.kind != "extractive":
+            raise ValueError("models.file takes the place of language_model: set one of them")
+        return self
+
     @property
     def fetched_dir(self) -> Path:
         """Where connectors keep copies of what they would else fetch again."""
         return self.data_dir / "fetched"
+
+    @property
+    def audit_anchor_file(self) -> Path:
+        return self.audit.anchor_file or self.data_dir / "audit-anchors.jsonl"
 
     @property
     def resolved_database_url(self) -> str:

@@ -10,15 +10,19 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from api.adapters import (
-    build_language_model,
     remove_index,
 )
-from api.closing import closed_with
+from api.answering import open_answering
+from api.auditing import open_audit, redacted
+from api.caching import build_answer_cache, forget_prompts
+from api.catalogue import models_of, router_of
 from api.generations import ServingRetriever, open_generations
 from api.migrations import migrate_database
+from api.money import open_money
 from api.opening import Embedders, GenerationOpener, recipe_of, say_what_is_lost, say_what_serves
 from api.platform import Platform
 from api.policies import policy_from
+from api.prompts import open_prompts
 from api.settings import Settings
 from connectors.containers import Room
 from connectors.patience import PatientConnector
@@ -38,11 +42,9 @@ from rag.access import TenantId
 from rag.adapters.answerability import Answerability
 from rag.adapters.dictionary import open_dictionary
 from rag.adapters.relevance import StatementRanker
-from rag.answering import Answerer
 from rag.bodies import Spool
 from rag.errors import SourceGone
-from rag.grounding import GroundingCheck
-from rag.prompts.registry import load_prompt
+from rag.gateway.route_log import open_recorder
 from rag.storage.access.groups import Groups
 from rag.storage.access.keys import Keys
 from rag.storage.database import open_database
@@ -56,11 +58,10 @@ from rag.storage.jobs.ledger import Jobs
 from rag.storage.jobs.rows import Announce
 from rag.storage.jobs.workers import Workers
 from rag.storage.originals import Originals
+from rag.storage.routes.ledger import RouteLedger
 from rag.storage.sources.ledger import Sources
 from rag.storage.sources.records import Source, SourceState
 from rag.storage.verdicts.ledger import Verdicts
-
-PROMPT = ("answer", "v1")
 
 Connect = Callable[[Source], Connector]
 
@@ -108,6 +109,7 @@ async def _tickets(redis_url: SecretStr, stack: AsyncExitStack) -> Announce:
 
 @asynccontextmanager
 async def _open_parts(settings: Settings) -> AsyncGenerator[Platform]:
+    router = router_of(models_of(settings))
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings.resolved_database_url))
         await migrate_database(database)
@@ -125,13 +127,38 @@ async def _open_parts(settings: Settings) -> AsyncGenerator[Platform]:
         await say_what_serves(ledger, recipe)
         await say_what_is_lost(ledger, await generations.serving())
         age_limit = AgeLimit(settings.access.max_age)
-        retriever = ServingRetriever(generations)
-        gate = Answerability(ranker=StatementRanker(embedder=embedder, lexicon=lexicon))
-        language_model = closed_with(stack, build_language_model(settings.language_model, gate))
+        audit = await stack.enter_async_context(open_audit(settings, database, redact=redacted))
+        answer_cache = build_answer_cache(settings.answer_cache, database)
+        route_ledger = RouteLedger(database)
+        route_recorder = await stack.enter_async_context(
+            open_recorder(route_ledger, keep=timedelta(days=settings.models.keep_routes_days))
+        )
+        prompts = await stack.enter_async_context(
+            open_prompts(
+                database,
+                settings.prompts,
+                tenant=TenantId(settings.tenant),
+                dead=partial(forget_prompts, answer_cache),
+            )
+        )
+        money = await stack.enter_async_context(open_money(settings, database))
+        answering = await stack.enter_async_context(
+            open_answering(
+                settings,
+                generations=generations,
+                embedder=embedder,
+                gate=Answerability(ranker=StatementRanker(embedder=embedder, lexicon=lexicon)),
+                router=router,
+                money=money,
+                prompts=prompts,
+                cache=answer_cache,
+            )
+        )
         yield Platform(
             settings=settings,
             database=database,
             keys=Keys(database),
+            answer_cache=answer_cache,
             groups=Groups(database),
             documents=Documents(
                 database, age_limit, kept_validations=settings.validation.kept_versions
@@ -145,17 +172,17 @@ async def _open_parts(settings: Settings) -> AsyncGenerator[Platform]:
             generations=generations,
             generation_ledger=ledger,
             embedder=embedder,
-            retriever=retriever,
-            answerer=Answerer(
-                retriever=retriever,
-                language_model=language_model,
-                grounding=GroundingCheck(embedder=embedder),
-                prompt=load_prompt(*PROMPT),
-                count_tokens=embedder.count_tokens,
-                # The extractive model abstains by itself; others are asked only where it may help.
-                relevance=None if settings.language_model.kind == "extractive" else gate,
-            ),
+            retriever=ServingRetriever(generations),
+            answerer=answering.answerer,
+            chatter=answering.chatter,
+            background=answering.background,
             feedback=Feedback(database),
+            money=money,
+            router=router,
+            route_ledger=route_ledger,
+            route_recorder=route_recorder,
+            audit=audit,
+            prompts=prompts,
         )
 
 

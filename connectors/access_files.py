@@ -4,14 +4,11 @@ import datetime as dt
 import json
 import math
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
-from typing import cast
-
-import yaml
 
 from connectors.access_readers import (
     MalformedAccessFile,
@@ -21,6 +18,8 @@ from connectors.access_readers import (
     readers_of,
 )
 from rag.access import NOBODY, AccessList, readable_by
+from rag.adapters.strict_yaml import parse_yaml
+from rag.errors import ParseError
 from rag.types import Metadata, MetadataValue, no_metadata
 
 ACCESS_FILE = ".access.yaml"
@@ -100,13 +99,9 @@ def read_access_file(content: bytes, *, folder: Path, root: Path) -> AccessFile:
     if len(content) > MAX_ACCESS_FILE_BYTES:
         raise MalformedAccessFile(f"it is larger than {MAX_ACCESS_FILE_BYTES} bytes")
     try:
-        parsed = cast("object", yaml.load(content.decode("utf-8-sig"), Loader=_StrictLoader))  # noqa: S506 - a SafeLoader
-    except UnicodeDecodeError as error:
-        raise MalformedAccessFile("it is not UTF-8 text") from error
-    except yaml.YAMLError as error:
-        raise MalformedAccessFile(f"it is not valid YAML: {_place_of(error)}") from error
-    except (ValueError, RecursionError) as error:  # 2026-02-31, or nested too deep
-        raise MalformedAccessFile("it holds a value that cannot be read") from error
+        parsed = parse_yaml(content)
+    except ParseError as error:
+        raise MalformedAccessFile(str(error)) from error
     if parsed is None:
         raise MalformedAccessFile("it is empty")
 
@@ -208,39 +203,6 @@ def _glob(pattern: str) -> re.Pattern[str]:
         else:
             out, rest = [*out, re.escape(rest[0])], rest[1:]
     return re.compile("".join(out), re.DOTALL)
-
-
-def _place_of(error: yaml.YAMLError) -> str:
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        return f"{error.problem} on line {error.problem_mark.line + 1}"
-    return str(error).splitlines()[0]
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML without what hides a mistake: a key given twice, an alias, a merge."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):  # pyright: ignore[reportUnknownMemberType]
-            event = self.peek_event()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-            mark = cast("yaml.Event", event).start_mark
-            raise yaml.MarkedYAMLError(problem="an alias is not allowed", problem_mark=mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(
-        self,
-        node: yaml.MappingNode,
-        deep: bool = False,  # noqa: FBT001, FBT002 - PyYAML's signature
-    ) -> dict[Hashable, object]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                name = cast("str", key.value)
-                if name in seen:
-                    raise yaml.MarkedYAMLError(
-                        problem=f"the key {name!r} stands twice", problem_mark=key.start_mark
-                    )
-                seen.add(name)
-        return super().construct_mapping(node, deep)
 
 
 _ABSENT: object = object()

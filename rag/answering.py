@@ -1,107 +1,55 @@
 """Asking, from the question to the cited answer. Read this file to know what `ask` does.
 
-A sentence of the model is checked against the evidence before it is released, so nothing that was
-streamed is ever taken back.
+    guard the question ─ look for a kept answer ─ retrieve inside the scope ─ drop hostile passages
+    ─ call a model ─ verify each sentence ─ guard the output ─ where it did not do, a stricter
+    prompt or a dearer model ─ Answer | Refusal
+
+The input's checks run beside all of it, and nothing is released before they are done.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Literal, Protocol
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Protocol
 
-from rag.access import Principal, scope_of
-from rag.citation import Sentence, SentenceStream, Supported, verify
+from rag.asking import (
+    EFFORTS,
+    NO_EVIDENCE,
+    Ask,
+    AskEvent,
+    CitationMade,
+    Effort,
+    EvidenceFound,
+    Finished,
+    TextReleased,
+)
+from rag.drafting import Draft
+from rag.gateway.answer_cache.entries import CachedAnswer
+from rag.gateway.calls import Gateway, ModelCall
 from rag.grounding import GroundingCheck
+from rag.guardrails.checks import Scanned
+from rag.guardrails.flow import Guardrails, Watch
+from rag.guardrails.judging import Stopped
 from rag.packing import CountTokens, pack_evidence
-from rag.prompts.registry import NO_ANSWER, Prompt, render
-from rag.protocols import Blocked, Completion, Guardrail, LanguageModel, ModelPrompt
-from rag.statements import Statement, statements_of
+from rag.prompting import call_of, model_prompt, system_of
+from rag.prompts.choosing import Chosen, Outcome, PromptChoice, Shadow
+from rag.statements import statements_of
+from rag.streams import begun
+from rag.trail import Direction, RequestId, Sent, Trail
 from rag.types import (
     Answer,
-    Citation,
     Evidence,
-    Filters,
     Quality,
     Query,
     Refusal,
     RefusalReason,
     Retrieved,
-    Usage,
-    no_filters,
+    RetrievedChunk,
 )
 
-NO_EVIDENCE = Refusal(RefusalReason.NO_EVIDENCE, "Nothing that you may read answers this question.")
-"""Said word for word the same whether the answer is hidden from the asker or does not exist."""
-
-UNGROUNDED = Refusal(
-    RefusalReason.UNGROUNDED, "What was found does not support an answer to this question."
-)
-
-# --- what happens while an answer is made ------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class EvidenceFound:
-    """The numbered passages that the answer will be made from."""
-
-    evidence: tuple[Evidence, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TextReleased:
-    """The next piece of the answer; all pieces together are `Answer.text`."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class CitationMade:
-    """What the text released just before rests on."""
-
-    citation: Citation
-
-
-@dataclass(frozen=True, slots=True)
-class SentenceJudged:
-    """What became of the model's sentence number `sentence` (from 1). Only `supported` is released."""
-
-    sentence: int
-    verdict: Literal["supported", "unsupported", "blocked"]
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """The last event."""
-
-    outcome: Answer | Refusal
-
-
-AskEvent = EvidenceFound | TextReleased | CitationMade | SentenceJudged | Finished
-
-# --- how thorough to be ------------------------------------------------------------------------
-
-_ENDS = (".", "!", "?", "…", "。")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effort:
-    """What one quality spends on a question."""
-
-    hits: int
-    rerank: bool
-    passages: int
-    evidence_tokens: int
-
-
-EFFORTS: Mapping[Quality, Effort] = MappingProxyType(
-    {
-        "fast": Effort(hits=8, rerank=False, passages=4, evidence_tokens=800),
-        "balanced": Effort(hits=16, rerank=True, passages=8, evidence_tokens=1_600),
-        "best": Effort(hits=60, rerank=True, passages=14, evidence_tokens=3_200),
-    }
-)
+ANSWER, ANSWER_STRICT = "answer", "answer-strict"
 
 
 class Retriever(Protocol):
@@ -114,174 +62,293 @@ class RelevanceGate(Protocol):
         ...
 
 
+class AnswerMemory(Protocol):
+    """Answers that were given before, and may be given again to whoever may read what they rest on."""
+
+    async def recall(self, ask: Ask, chosen: Chosen, *, policy: str) -> CachedAnswer | None: ...
+
+    async def keep(self, ask: Ask, chosen: Chosen, made: "Made", *, policy: str) -> None: ...
+
+
+class Escalation(Protocol):
+    def escalation(self, call: ModelCall, answered_by: str) -> ModelCall | None:
+        """`call` again for a dearer model than `answered_by`; None where there is none to ask."""
+        ...
+
+
+class Later(Protocol):
+    def __call__(self, work: Coroutine[None, None, None], /) -> None:
+        """Run `work` after the answer; nobody waits for it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """An answer as it was just made."""
+
+    outcome: Answer | Refusal
+    evidence: tuple[Evidence, ...]
+    finish_reason: str
+    asked_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """A moment before retrieval began."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answerer:
     retriever: Retriever
-    language_model: LanguageModel
+    gateway: Gateway
+    routes: Escalation
+    prompts: PromptChoice
+    guardrails: Guardrails
     grounding: GroundingCheck
-    prompt: Prompt
     count_tokens: CountTokens
+    memory: AnswerMemory
+    later: Later
     relevance: RelevanceGate | None = None
     """None where the model itself abstains, as the extractive one does."""
-    input_guardrails: tuple[Guardrail, ...] = ()
-    output_guardrails: tuple[Guardrail, ...] = ()
     efforts: Mapping[Quality, Effort] = field(default_factory=lambda: EFFORTS)
 
-    async def ask(
-        self,
-        question: str,
-        principal: Principal,
-        *,
-        quality: Quality = "balanced",
-        filters: Filters | None = None,
-    ) -> Answer | Refusal:
-        """The answer to `question` from what `principal` may read, or an honest refusal.
+    async def ask(self, ask: Ask) -> Answer | Refusal:
+        """The answer from what the asker may read, or an honest refusal.
 
-        Errors: those of retrieval and of the language model.
+        Errors: those of retrieval and of the gateway.
         """
-        async with aclosing(
-            self.stream(question, principal, quality=quality, filters=filters)
-        ) as events:
+        async with aclosing(self.stream(ask)) as events:
             async for event in events:
                 if isinstance(event, Finished):
                     return event.outcome
         raise AssertionError("a stream of events ends with Finished")
 
-    async def stream(
-        self,
-        question: str,
-        principal: Principal,
-        *,
-        quality: Quality = "balanced",
-        filters: Filters | None = None,
-    ) -> AsyncGenerator[AskEvent]:
-        """What happens while `question` is answered; the last event is `Finished`.
+    async def stream(self, ask: Ask) -> AsyncGenerator[AskEvent]:
+        """What happens while the question is answered; the last event is `Finished`.
 
         Closing the generator stops the model.
         """
-        if blocked := await _first_block(self.input_guardrails, question):
-            yield Finished(Refusal(RefusalReason.BLOCKED, blocked.reason))
-            return
-
-        evidence = await self._evidence(question, principal, self.efforts[quality], filters)
-        if not evidence or not await self._may_answer(question, evidence):
-            yield Finished(NO_EVIDENCE)
-            return
-        yield EvidenceFound(evidence)
-
-        draft = _Draft(statements_of(evidence), self.grounding, self.output_guardrails)
-        prompt = ModelPrompt(
-            question=question,
-            evidence=evidence,
-            messages=render(self.prompt, question, evidence),
-            prompt=self.prompt.id,
-        )
-        completion: Completion | None = None
-        pieces = self.language_model.stream(prompt)
-        sentences = SentenceStream()
-        async with aclosing(pieces):
-            async for piece in pieces:
-                if isinstance(piece, Completion):
-                    completion = piece
-                    break
-                for sentence in sentences.push(piece):
-                    for event in await draft.add(sentence):
-                        yield event
-        cut_short = completion is not None and completion.finish_reason == "length"
-        for sentence in sentences.end():
-            # Half a sentence may say the opposite of the whole one.
-            if not cut_short or sentence.text.endswith(_ENDS):
-                for event in await draft.add(sentence):
+        began = perf_counter()
+        chosen = self.prompts.choose(ANSWER, ask.trail.account, locale=ask.locale)
+        ask.trail.prompt, ask.trail.rollout = chosen.prompt.id, chosen.rollout
+        outcome: Answer | Refusal | None = None
+        failed = True
+        try:
+            async with (
+                self.guardrails.watching(_scanned(ask, "input"), ask.trail) as watch,
+                aclosing(self._answered(ask, chosen, watch)) as events,
+            ):
+                async for event in events:
+                    if isinstance(event, Finished):
+                        outcome, failed = event.outcome, False
                     yield event
-        yield Finished(draft.outcome(completion, self.language_model.name, self.prompt.id))
+        except GeneratorExit:  # whoever asked went away: that says nothing of the prompt
+            failed = False
+            raise
+        finally:
+            if failed or outcome is not None:
+                self.prompts.record(
+                    Outcome(
+                        chosen=chosen,
+                        ok=not failed,
+                        grounded=_is_grounded(outcome),
+                        latency_ms=(perf_counter() - began) * 1_000,
+                        cost=ask.trail.cost,
+                    )
+                )
 
-    async def _evidence(
-        self, question: str, principal: Principal, effort: Effort, filters: Filters | None
-    ) -> tuple[Evidence, ...]:
+    async def _answered(self, ask: Ask, chosen: Chosen, watch: Watch) -> AsyncGenerator[AskEvent]:
+        asked_at = datetime.now(UTC)
+        policy = self.guardrails.policy_for(ask.trail).version
+        kept = await watch.unless_stopped(self.memory.recall(ask, chosen, policy=policy))
+        if isinstance(kept, CachedAnswer):
+            stopped = await watch.verdict()
+            events = [_blocked(stopped)] if isinstance(stopped, Stopped) else _again(ask, kept)
+            for event in events:
+                yield event
+            return
+
+        evidence = await watch.unless_stopped(self._evidence(ask))
+        if isinstance(evidence, Stopped):
+            yield _blocked(evidence)
+            return
+        if not evidence or not await self._may_answer(ask.question, evidence):
+            stopped = await watch.verdict()
+            yield _blocked(stopped) if isinstance(stopped, Stopped) else Finished(NO_EVIDENCE)
+            return
+
+        made: Made | None = None
+        async with aclosing(self._made(ask, chosen, watch, evidence)) as events:
+            async for event in events:
+                if isinstance(event, Made):
+                    made = replace(event, asked_at=asked_at)
+                else:
+                    yield event
+        if made is not None:
+            await self.memory.keep(ask, chosen, made, policy=policy)
+            if chosen.shadow is not None:
+                self.later(self._shadowed(ask, chosen, chosen.shadow, evidence))
+            yield Finished(made.outcome)
+
+    async def _evidence(self, ask: Ask) -> tuple[Evidence, ...]:
+        effort = self.efforts[ask.quality]
         retrieved = await self.retriever.retrieve(
             Query(
-                text=question,
-                scope=scope_of(principal),
+                text=ask.question,
+                scope=ask.scope,
                 limit=effort.hits,
                 rerank=effort.rerank,
-                filters=no_filters() if filters is None else filters,
+                filters=ask.filters,
             )
         )
-        return pack_evidence(
+        packed = pack_evidence(
             retrieved.hits,
             count_tokens=self.count_tokens,
             budget_tokens=effort.evidence_tokens,
             passages=effort.passages,
         )
+        isolated = await self.guardrails.isolate(packed, _scanned(ask, "evidence"), ask.trail)
+        ask.trail.classification = isolated.classification
+        return isolated.kept
 
     async def _may_answer(self, question: str, evidence: Sequence[Evidence]) -> bool:
         return self.relevance is None or await self.relevance.may_answer(question, evidence)
 
-
-@dataclass(slots=True)
-class _Draft:
-    """The answer as far as it has been released."""
-
-    statements: tuple[Statement, ...]
-    grounding: GroundingCheck
-    guardrails: tuple[Guardrail, ...]
-    text: str = ""
-    citations: list[Citation] = field(default_factory=list[Citation])
-    lowest: float = 1.0
-    seen: int = 0
-    blocked: Blocked | None = None
-    abstained: bool = False
-
-    async def add(self, sentence: Sentence) -> list[AskEvent]:
-        """What follows from the model's next sentence. After a blocked one, nothing does."""
-        if self.blocked is not None:
-            return []
-        if sentence.text.strip(" .*\"'").upper().startswith(NO_ANSWER):
-            self.abstained = True
-            return []
-        self.seen += 1
-        judged = await verify(sentence, self.statements, self.grounding)
-        if not isinstance(judged, Supported):
-            return [SentenceJudged(self.seen, "unsupported", 0.0)]
-        gap = "" if not self.text else "\n" if _is_line(judged.text) else " "
-        piece = f"{gap}{judged.text} [{judged.citation.number}]"
-        self.blocked = await _first_block(self.guardrails, self.text + piece)
-        if self.blocked is not None:
-            return [SentenceJudged(self.seen, "blocked", judged.score)]
-        self.text += piece
-        self.lowest = min(self.lowest, judged.score)
-        events: list[AskEvent] = [
-            SentenceJudged(self.seen, "supported", judged.score),
-            TextReleased(piece),
-        ]
-        if judged.citation not in self.citations:
-            self.citations.append(judged.citation)
-            events.append(CitationMade(judged.citation))
-        return events
-
-    def outcome(self, completion: Completion | None, model: str, prompt: str) -> Answer | Refusal:
-        if not self.text:
-            if self.blocked is not None:
-                return Refusal(RefusalReason.BLOCKED, self.blocked.reason)
-            return UNGROUNDED if self.seen else NO_EVIDENCE
-        sure = completion.confidence if completion is not None else None
-        return Answer(
-            text=self.text,
-            citations=tuple(self.citations),
-            confidence=self.lowest if sure is None else min(self.lowest, sure),
-            model=completion.model if completion is not None else model,
-            prompt=prompt,
-            usage=completion.usage if completion is not None else Usage(),
+    async def _made(
+        self, ask: Ask, chosen: Chosen, watch: Watch, evidence: tuple[Evidence, ...]
+    ) -> AsyncGenerator[AskEvent | Made]:
+        """What models make of the evidence, one after the other until one of them does."""
+        call = call_of(ask, chosen, evidence, self.prompts.canary)
+        scanned = replace(_scanned(ask, "output"), evidence=evidence, system=system_of(call))
+        async with self.guardrails.output(scanned, ask.trail) as output:
+            draft = Draft(evidence, statements_of(evidence), self.grounding, output)
+            following: ModelCall | None = call
+            while following is not None:
+                async with aclosing(self._said(ask, following, draft, watch)) as events:
+                    async for event in events:
+                        yield event
+                following = self._next(ask, following, draft)
+            for event in await draft.end():
+                yield event
+        yield Made(
+            outcome=draft.outcome(usage=ask.trail.usage, prompt=chosen.prompt.id),
+            evidence=evidence,
+            finish_reason=draft.finish_reason,
         )
 
+    async def _said(
+        self, ask: Ask, call: ModelCall, draft: Draft, watch: Watch
+    ) -> AsyncGenerator[AskEvent]:
+        """One model's answer, sentence by sentence. The call begins before the input is judged;
+        what comes of it is shown after."""
+        passages = [_sent_of(part) for each in draft.evidence for part in each.parts]
+        ask.trail.sent.extend(passages)
+        draft.begin()
+        async with begun(
+            watch.pieces_unless_stopped(self.gateway.stream(call, ask.trail))
+        ) as pieces:
+            if isinstance(stopped := await watch.verdict(), Stopped):
+                draft.stopped = stopped
+                return
+            if not ask.trail.shown:
+                ask.trail.shown.extend(passages)
+                yield EvidenceFound(draft.evidence)
+            async for piece in pieces:
+                for event in await draft.hear(piece):
+                    yield event
+        for event in await draft.finish():
+            yield event
 
-def _is_line(text: str) -> bool:
-    """Whether `text` was an item of a list or a row of a table, and stands on a line of its own."""
-    return text.startswith(("- ", "* ", "• ", "|"))
+    def _next(self, ask: Ask, call: ModelCall, draft: Draft) -> ModelCall | None:
+        """Where a model's answer did not do: the same evidence for a dearer one, and with a
+        stricter prompt where this one invented."""
+        if draft.is_settled:
+            return None
+        dearer = self.routes.escalation(call, draft.model)
+        if draft.abstained or call.step == ANSWER_STRICT:
+            return dearer
+        strict = self.prompts.choose(ANSWER_STRICT, ask.trail.account, locale=ask.locale)
+        prompt = model_prompt(strict.prompt, ask.question, draft.evidence, self.prompts.canary)
+        return replace(dearer or call, step=ANSWER_STRICT, prompt=prompt)
+
+    async def _shadowed(
+        self, ask: Ask, chosen: Chosen, shadow: Shadow, evidence: tuple[Evidence, ...]
+    ) -> None:
+        """The same question answered once more, for nobody to see."""
+        began = perf_counter()
+        trail = Trail(
+            request=RequestId(f"{ask.trail.request}-shadow"),
+            account=ask.trail.account,
+            use_case=ask.trail.use_case,
+            endpoint="shadow",
+        )
+        tried = replace(chosen, prompt=shadow.prompt, model=shadow.model, shadow=None)
+        again = replace(ask, trail=trail)
+        ok, outcome = False, None
+        try:
+            scanned = replace(_scanned(again, "output"), evidence=evidence)
+            async with self.guardrails.output(scanned, trail) as output:
+                draft = Draft(evidence, statements_of(evidence), self.grounding, output)
+                call = call_of(again, tried, evidence, self.prompts.canary)
+                async with aclosing(self.gateway.stream(call, trail)) as pieces:
+                    async for piece in pieces:
+                        await draft.hear(piece)
+                await draft.finish()
+                await draft.end()
+            outcome, ok = draft.outcome(usage=trail.usage, prompt=tried.prompt.id), True
+        finally:
+            self.prompts.record(
+                Outcome(
+                    chosen=chosen,
+                    ok=ok,
+                    grounded=_is_grounded(outcome),
+                    latency_ms=(perf_counter() - began) * 1_000,
+                    cost=trail.cost,
+                    shadow=True,
+                )
+            )
 
 
-async def _first_block(guardrails: Sequence[Guardrail], text: str) -> Blocked | None:
-    for guardrail in guardrails:
-        if isinstance(verdict := await guardrail.check(text), Blocked):
-            return verdict
-    return None
+class NoMemory:
+    """Satisfies `AnswerMemory`, where every question is to be answered anew."""
+
+    async def recall(self, ask: Ask, chosen: Chosen, *, policy: str) -> CachedAnswer | None:
+        del ask, chosen, policy
+
+    async def keep(self, ask: Ask, chosen: Chosen, made: Made, *, policy: str) -> None:
+        del ask, chosen, made, policy
+
+
+def _scanned(ask: Ask, direction: Direction) -> Scanned:
+    return Scanned(
+        text=ask.question if direction == "input" else "",
+        direction=direction,
+        tenant=ask.principal.tenant,
+        use_case=ask.trail.use_case,
+        question=ask.question,
+    )
+
+
+def _blocked(stopped: Stopped) -> Finished:
+    return Finished(Refusal(RefusalReason.BLOCKED, stopped.reason))
+
+
+def _again(ask: Ask, kept: CachedAnswer) -> list[AskEvent]:
+    """A kept answer, told as one that is being made."""
+    ask.trail.shown.extend(_sent_of(part) for each in kept.evidence for part in each.parts)
+    return [
+        EvidenceFound(kept.evidence),
+        TextReleased(kept.answer.text),
+        *map(CitationMade, kept.answer.citations),
+        Finished(kept.answer),
+    ]
+
+
+def _is_grounded(outcome: Answer | Refusal | None) -> bool | None:
+    match outcome:
+        case Answer():
+            return True
+        case Refusal(RefusalReason.UNGROUNDED):
+            return False
+        case _:
+            return None
+
+
+def _sent_of(hit: RetrievedChunk) -> Sent:
+    return Sent(hit.chunk.document.id, hit.chunk.version, hit.chunk.id)

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
 
-from rag.grounding import Disagreement, GroundingCheck, Support
+from rag.claims import Disagreement
+from rag.grounding import GroundingCheck, Support
 from rag.sentences import split_sentences
 from rag.statements import Statement
 from rag.types import Citation

@@ -26,8 +26,11 @@
       . LimitExceeded
     - SourceGone
     - AccessUnknown
+    - ModelRejects
   + ConfigurationError   raised at start-up, never while serving
 """
+
+from typing import Literal
 
 
 class Error(Exception):
@@ -95,8 +98,32 @@ class CursorExpired(TransientError):
     """A source does not know any more what changed since then; a full listing tells."""
 
 
+ModelFault = Literal[
+    "unreachable",
+    "no_first_token",
+    "gap",
+    "out_of_time",
+    "broken_off",
+    "rate_limited",
+    "server_error",
+    "bad_response",
+    "wrong_schema",
+    "endless",
+]
+
+
 class ModelUnavailable(TransientError):
-    """A model endpoint did not answer, or asked us to slow down."""
+    """A model endpoint did not answer, or asked us to slow down; `fault` says what went wrong."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_s: float | None = None,
+        fault: ModelFault = "server_error",
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.fault: ModelFault = fault
 
 
 class IndexUnavailable(TransientError):
@@ -137,6 +164,14 @@ class SourceGone(PermanentError):
 
 class AccessUnknown(PermanentError):
     """Who may read a resource could not be read; it stays private until that is mended."""
+
+
+class ModelRejects(PermanentError):
+    """A model endpoint says with `status` that the request, its address or its key is at fault."""
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class ConfigurationError(Error):

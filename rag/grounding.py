@@ -3,27 +3,17 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from rag.claims import Claim, Disagreement, claim_of, disagreement_of, shown_by
 from rag.protocols import Embedder
 from rag.statements import Statement
-from rag.terms import (
-    Date,
-    codes_of,
-    content_words,
-    dates_of,
-    fold,
-    names_of,
-    negations_of,
-    numbers_of,
-    stem,
-    words_of,
-)
-
-Disagreement = Literal["words", "numbers", "names", "negation"]
+from rag.terms import fold
 
 _COVERAGE, _SIMILARITY, _BIAS = 8.0, 4.0, -6.5
 _SHORTLIST = 6
+_LEAST_BEYOND = 0.4
+_ON_TOPIC = 0.5
+"""The most that a sentence scores which is on the topic, and says nothing that was shown of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,31 +29,6 @@ class Support:
 SUPPORTED = 0.6
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """A text as the check compares it."""
-
-    words: frozenset[str]
-    all_words: frozenset[str]
-    numbers: frozenset[frozenset[str]]
-    dates: frozenset[Date]
-    codes: frozenset[str]
-    names: frozenset[str]
-    negated: bool
-
-
-def _said(text: str) -> _Said:
-    return _Said(
-        words=frozenset(content_words(text)),
-        all_words=frozenset(map(stem, words_of(text))),
-        numbers=numbers_of(text),
-        dates=dates_of(text),
-        codes=codes_of(text),
-        names=names_of(text),
-        negated=negations_of(text) % 2 == 1,
-    )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroundingCheck:
     embedder: Embedder
@@ -74,9 +39,9 @@ class GroundingCheck:
             return None
         if (verbatim := _verbatim(sentence, statements)) is not None:
             return Support(1.0, verbatim)
-        said = _said(sentence)
+        said = claim_of(sentence)
         covered = sorted(
-            ((_coverage(said, _said(_shown(each))), each) for each in statements),
+            ((_coverage(said, claim_of(_whole(each))), each) for each in statements),
             key=lambda pair: -pair[0],
         )[:_SHORTLIST]
         shortlist = [each for _, each in covered]
@@ -89,28 +54,22 @@ class GroundingCheck:
         )
         # One statement must carry the whole sentence: of two, nothing here could tell who does what.
         (coverage, basis), closest = ranked[0]
-        shown = _said(_shown(basis))
-        disagreement = _disagreement(said, shown, _said(_spoken_of(basis, said)))
+        beside = [
+            claim_of(each.text)
+            for each in statements
+            if each.chunk.id == basis.chunk.id and each is not basis and each.row is None
+        ]
+        disagreement = disagreement_of(said, shown_by(basis, said), beside)
         if disagreement is not None:
             return Support(0.0, basis, disagreement)
         score = 1 / (1 + math.exp(-(_COVERAGE * coverage + _SIMILARITY * closest + _BIAS)))
+        if _beyond_the_heading(said, basis, beside) < _LEAST_BEYOND:
+            score = min(score, _ON_TOPIC)
         return Support(score, basis, None if score >= SUPPORTED else "words")
 
 
-def _shown(statement: Statement) -> str:
+def _whole(statement: Statement) -> str:
     return f"{statement.text}\n{statement.context}"
-
-
-def _spoken_of(basis: Statement, said: _Said) -> str:
-    """What of `basis` the sentence is about: a row's `no` negates its own column, and no other."""
-    if basis.row is None:
-        return basis.text
-    return " | ".join(
-        cell
-        for column, cell in zip(basis.row.columns, basis.row.cells, strict=True)
-        if not said.words.isdisjoint(content_words(column))
-        or (len(words_of(cell)) > 1 and not said.words.isdisjoint(content_words(cell)))
-    )
 
 
 def _verbatim(sentence: str, statements: Sequence[Statement]) -> Statement | None:
@@ -127,22 +86,24 @@ def _flat(text: str) -> str:
     return " ".join(fold(text).split()).strip(" .")
 
 
-def _coverage(said: _Said, shown: _Said) -> float:
+def _coverage(said: Claim, shown: Claim) -> float:
     """The share of the sentence's content words that the evidence uses too."""
     if not said.words:
         return 0.0
-    return len(said.words & (shown.words | shown.all_words)) / len(said.words)
+    return len(said.words & (shown.words | shown.stems)) / len(said.words)
 
 
-def _disagreement(said: _Said, shown: _Said, basis: _Said) -> Disagreement | None:
-    if not all(any(one & other for other in shown.numbers) for one in said.numbers):
-        return "numbers"
-    if not all(any(one.agrees_with(other) for other in shown.dates) for one in said.dates):
-        return "numbers"
-    if not said.codes <= shown.codes:
-        return "names"
-    if not said.names <= shown.all_words:
-        return "names"
-    if said.negated != basis.negated:
-        return "negation"
-    return None
+def _beyond_the_heading(said: Claim, basis: Statement, beside: Sequence[Claim]) -> float:
+    """The share of the sentence's words that are not the heading's which the passage uses.
+
+    A sentence that names its topic at length and invents the rest would pass for supported else.
+    """
+    heading = claim_of(basis.chunk.header)
+    told = said.words - heading.words - heading.stems
+    if not told:
+        return 1.0
+    shown = claim_of(_whole(basis))
+    known = frozenset[str]().union(
+        shown.words, shown.stems, *(each.words | each.stems for each in beside)
+    )
+    return len(told & known) / len(told)

@@ -28,7 +28,7 @@ def pack_evidence(
     """
     kept = _without_copies(_without_superseded(hits))
     merged = _merge_neighbours(kept)
-    costs = count_tokens([_text_of(parts) for _, parts in merged])
+    costs = count_tokens([merged_text(parts) for _, parts in merged])
 
     evidence: list[Evidence] = []
     spent = 0
@@ -39,7 +39,7 @@ def pack_evidence(
             continue
         spent += cost
         evidence.append(
-            Evidence(number=len(evidence) + 1, hit=best, text=_text_of(parts), parts=tuple(parts))
+            Evidence(number=len(evidence) + 1, hit=best, text=merged_text(parts), parts=tuple(parts))
         )
     return tuple(evidence)
 
@@ -92,7 +92,7 @@ def _same_place(one: RetrievedChunk, other: RetrievedChunk) -> bool:
     )
 
 
-def _text_of(parts: Sequence[RetrievedChunk]) -> str:
+def merged_text(parts: Sequence[RetrievedChunk]) -> str:
     """The parts' texts, with what two neighbours share by overlap written once."""
     text = parts[0].chunk.text
     end = parts[0].chunk.span.end

@@ -11,6 +11,8 @@ from itertools import islice
 from time import perf_counter
 from types import MappingProxyType
 
+from rag.access import TenantId
+from rag.cached_queries import CachedQueries
 from rag.fusion import Fusion, normalised_sum_fusion
 from rag.protocols import EmbeddedQuery, Embedder, Index, PassageStore, Reranker, Translator
 from rag.types import (
@@ -44,6 +46,12 @@ class HybridRetriever:
     rerank_candidates: int = 20
     """How many of the fused are reranked; the rest follow in their fused order."""
     rerank_budget_s: float = 0.3
+    queries: CachedQueries | None = None
+    """Remembers the embeddings of queries, of the same embedder; None embeds each anew."""
+
+    def embedder_for(self, tenant: TenantId) -> Embedder:
+        """What queries of `tenant` are embedded with."""
+        return self.embedder if self.queries is None else self.queries.of(tenant)
 
     async def retrieve(self, query: Query) -> Retrieved:
         """The chunks that answer `query` best among those its scope admits, best first.
@@ -96,7 +104,8 @@ class HybridRetriever:
             if query.mode is Mode.SPARSE and not (query.rerank and self.reranker):
                 return None, []
             with clock.measures("embed"):
-                embedding = await self.embedder.embed_query(query.text)
+                embedder = self.embedder_for(query.scope.tenant)
+                embedding = await embedder.embed_query(query.text)
             if query.mode is Mode.SPARSE:
                 return embedding, []
             with clock.measures("dense"):

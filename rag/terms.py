@@ -152,6 +152,11 @@ def fold(text: str) -> str:
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 
+def is_stop_word(word: str) -> bool:
+    """Whether `word` carries no meaning of its own."""
+    return word.lower() in _STOP
+
+
 def words_of(text: str) -> list[str]:
     """Every word as written, in order."""
     return _WORD.findall(text)
@@ -193,6 +198,16 @@ def _codes(text: str) -> Iterator[tuple[str, re.Match[str]]]:
         letters = any(character.isalpha() for character in code)
         if letters or ("-" in code and any(len(part) > 4 for part in code.split("-"))):
             yield code, match
+
+
+def spans_of_codes(text: str) -> list[tuple[int, int]]:
+    """Where the codes of `text` stand."""
+    return [match.span() for _, match in _codes(text)]
+
+
+def spans_of_dates(text: str) -> list[tuple[int, int]]:
+    """Where the dates of `text` stand."""
+    return [match.span() for match in _DATE.finditer(text)]
 
 
 def dates_of(text: str) -> frozenset[Date]:
@@ -243,6 +258,11 @@ def _readings(written: str, unit: str) -> frozenset[str]:
     if unit in _SCALES:
         values |= {_scaled(value, _SCALES[unit]) for value in values}
     return frozenset(values)
+
+
+def readings(written: str) -> frozenset[str]:
+    """The values that a number's digits, points and commas may stand for."""
+    return _readings(written, "")
 
 
 def _plain(value: str) -> str:

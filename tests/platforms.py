@@ -8,12 +8,18 @@ import httpx
 from fastapi import FastAPI
 
 from api.app import create_app
+from api.auditing import build_audit, redacted
+from api.background import Background
+from api.caching import build_answer_cache
+from api.catalogue import models_of, router_of
 from api.generations import ServingRetriever
+from api.money import build_money
 from api.platform import Platform
+from api.prompts import prompts_of
 from api.settings import Settings
-from rag.answering import Answerer
-from rag.grounding import GroundingCheck
-from rag.prompts.registry import load_prompt
+from rag.access import TenantId
+from rag.chatting import Chatter
+from rag.gateway.route_log import RouteRecorder
 from rag.protocols import Embedder, Index, LanguageModel, Reranker
 from rag.retrieval import HybridRetriever
 from rag.storage.access.groups import Groups
@@ -29,8 +35,10 @@ from rag.storage.jobs.ledger import Jobs
 from rag.storage.jobs.workers import Workers
 from rag.storage.moments import now
 from rag.storage.originals import Originals
+from rag.storage.routes.ledger import RouteLedger
 from rag.storage.sources.ledger import Sources
 from rag.storage.verdicts.ledger import Verdicts
+from tests.asking import DirectGateway, answerer_of, guardrails_of
 from tests.generations import one_in_use
 
 
@@ -55,10 +63,13 @@ def platform_of(
         index=index, embedder=embedder, passages=passages, reranker=reranker
     )
     generations = one_in_use(index, embedder, retriever)
+    gateway, guardrails = DirectGateway(model), guardrails_of()
+    prompts = prompts_of(database, settings.prompts, tenant=TenantId(settings.tenant), clock=clock)
     return Platform(
         settings=settings,
         database=database,
         keys=Keys(database),
+        answer_cache=build_answer_cache(settings.answer_cache, database, clock),
         groups=Groups(database, clock),
         documents=Documents(database, age_limit, clock),
         filter_fields=FilterFields(database, clock),
@@ -71,14 +82,22 @@ def platform_of(
         generation_ledger=Generations(database, clock),
         embedder=embedder,
         retriever=ServingRetriever(generations),
-        answerer=Answerer(
+        answerer=answerer_of(
+            gateway=gateway,
             retriever=ServingRetriever(generations),
-            language_model=model,
-            grounding=GroundingCheck(embedder=embedder),
-            prompt=load_prompt("answer", "v1"),
-            count_tokens=embedder.count_tokens,
+            embedder=embedder,
+            prompts=prompts,
+            guardrails=guardrails,
         ),
+        chatter=Chatter(gateway=gateway, guardrails=guardrails),
+        background=Background(),
         feedback=Feedback(database),
+        router=router_of(models_of(settings)),
+        route_ledger=RouteLedger(database),
+        route_recorder=RouteRecorder(store=RouteLedger(database)),
+        money=build_money(database, clock=clock),
+        audit=build_audit(settings, database, redact=redacted),
+        prompts=prompts,
     )
 
 

@@ -12,11 +12,16 @@ import typer
 
 from api.cli import (
     asking,
+    auditing,
+    budgets,
+    caching,
     evaluating,
+    gateway,
     generations,
     groups,
     ingesting,
     operating,
+    prompts,
     quarantine,
     serving,
 )
@@ -40,7 +45,12 @@ for commands in (
     groups,
     quarantine,
     generations,
+    prompts,
+    gateway,
     evaluating,
+    auditing,
+    budgets,
+    caching,
 ):
     commands.add_to(app)
 

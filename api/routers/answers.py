@@ -14,16 +14,21 @@ from api.errors import PROBLEMS, problem_of
 from api.filters import filters_of
 from api.metrics import Metrics
 from api.permissions import Permission
+from api.platform import Platform
 from api.schemas import AskRequest, AskResponse, CitationOut, EvidenceOut, ask_response
 from api.sse import EventStream, event
-from rag.answering import (
+from api.trails import Over, decision_of, tell, trail_of
+from rag.asking import (
+    Ask,
     AskEvent,
     CitationMade,
     EvidenceFound,
     Finished,
     SentenceJudged,
     TextReleased,
+    TextRetracted,
 )
+from rag.trail import UseCase
 from rag.types import Answer, Refusal
 
 log = logging.getLogger(__name__)
@@ -31,7 +36,8 @@ log = logging.getLogger(__name__)
 EVENTS = """Server-sent events, each with JSON data:
 
 * `evidence` `{evidence: [...]}`: the numbered passages the answer is made from
-* `token` `{text}`: the next piece of the answer; nothing is taken back
+* `token` `{text}`: the next piece of the answer
+* `retract` `{reason}`: all pieces so far are void; others may follow
 * `citation`: what the text just before rests on, as in the answer
 * `verdict` `{sentence, verdict, score}`: what became of a sentence of the model
 * `done`: the whole answer or refusal
@@ -60,18 +66,63 @@ async def ask(
     filters = await filters_of(
         request.filters, scope=scope_for(caller), fields=platform.filter_fields
     )
-    if request.stream:
-        events = platform.answerer.stream(
-            request.question, caller.principal, quality=request.quality, filters=filters
-        )
-        return EventStream(_told(events, metrics=metrics, trace_id=trace_id))
-    outcome = await client.waits_for(
-        platform.answerer.ask(
-            request.question, caller.principal, quality=request.quality, filters=filters
-        )
+    asked = Ask(
+        question=request.question,
+        principal=caller.principal,
+        trail=await trail_of(platform, caller, UseCase.ASK, endpoint="/v1/ask", trace_id=trace_id),
+        quality=request.quality,
+        filters=filters,
     )
-    metrics.asked(outcome_name(outcome))
+    if request.stream:
+        return EventStream(_told(asked, platform, metrics))
+    outcome = await client.waits_for(answered(asked, platform, metrics))
     return JSONResponse(ask_response(outcome, trace_id=trace_id).model_dump(mode="json"))
+
+
+async def answered(asked: Ask, platform: Platform, metrics: Metrics) -> Answer | Refusal:
+    """The outcome, once it stands in the audit."""
+    async with aclosing(audited(asked, platform, metrics)) as events:
+        async for each in events:
+            if isinstance(each, Finished):
+                return each.outcome
+    raise AssertionError("a stream of events ends with Finished")
+
+
+async def audited(asked: Ask, platform: Platform, metrics: Metrics) -> AsyncGenerator[AskEvent]:
+    """The events of an answer; the last comes once what it tells stands in the audit."""
+    outcome: Answer | Refusal | None = None
+    try:
+        async with aclosing(platform.answerer.stream(asked)) as events:
+            async for each in events:
+                if isinstance(each, Finished):
+                    outcome = each.outcome
+                    break
+                yield each
+    finally:
+        if outcome is None:
+            await _over(asked, platform, metrics, None)
+    if outcome is not None:
+        await _over(asked, platform, metrics, outcome)
+        yield Finished(outcome)
+
+
+async def _over(
+    asked: Ask, platform: Platform, metrics: Metrics, outcome: Answer | Refusal | None
+) -> None:
+    if outcome is not None:
+        metrics.asked(outcome_name(outcome))
+    await tell(
+        platform,
+        metrics,
+        Over(
+            trail=asked.trail,
+            question=asked.question,
+            decision="broken_off" if outcome is None else decision_of(outcome),
+            answer=outcome.text if isinstance(outcome, Answer) else "",
+            outcome=outcome,
+            quality=asked.quality,
+        ),
+    )
 
 
 def outcome_name(outcome: Answer | Refusal) -> str:
@@ -82,14 +133,11 @@ def outcome_name(outcome: Answer | Refusal) -> str:
             return outcome.reason.value
 
 
-async def _told(
-    events: AsyncGenerator[AskEvent], *, metrics: Metrics, trace_id: str
-) -> AsyncGenerator[bytes]:
-    async with aclosing(events):
+async def _told(asked: Ask, platform: Platform, metrics: Metrics) -> AsyncGenerator[bytes]:
+    trace_id = asked.trail.request
+    async with aclosing(audited(asked, platform, metrics)) as events:
         try:
             async for each in events:
-                if isinstance(each, Finished):
-                    metrics.asked(outcome_name(each.outcome))
                 yield event(*_event_of(each, trace_id))
         except Exception as error:  # noqa: BLE001 - the status is sent: an event is all that is left
             yield event("error", problem_in_stream(error, trace_id=trace_id))
@@ -110,6 +158,8 @@ def _event_of(each: AskEvent, trace_id: str) -> tuple[str, dict[str, Any]]:
             return "evidence", {"evidence": shown}
         case TextReleased():
             return "token", {"text": each.text}
+        case TextRetracted():
+            return "retract", {"reason": each.reason}
         case CitationMade():
             return "citation", CitationOut.of(each.citation).model_dump(mode="json")
         case SentenceJudged():

@@ -9,8 +9,14 @@ from api.auth import Caller
 from api.deps import PlatformDep, requires
 from api.errors import PROBLEMS
 from api.permissions import Permission
+from api.platform import Platform
 from api.shapes import LongText, Schema
+from rag.storage.audit.reading import AuditQuery, entries_of
 from rag.storage.feedback import Rating
+from rag.trail import RequestId
+
+_ENTRIES = 10
+"""Of one trace, no more are looked through."""
 
 router = APIRouter(prefix="/v1", tags=["feedback"], responses=PROBLEMS)
 
@@ -49,5 +55,15 @@ async def give_feedback(
         trace_id=request.trace_id,
         rating=request.rating,
         comment=request.comment,
+        prompt=await _prompt_of(platform, caller, request.trace_id),
     )
     return FeedbackOut(id=feedback)
+
+
+async def _prompt_of(platform: Platform, caller: Caller, trace: str) -> str | None:
+    """The prompt that made the answer, as the audit has it; None where it has none of the trace."""
+    query = AuditQuery(tenant=caller.principal.tenant, trace=RequestId(trace), limit=_ENTRIES)
+    for opened in await entries_of(platform.audit, query):
+        if prompt := opened.body["versions"].get("prompt"):
+            return str(prompt)
+    return None

@@ -10,8 +10,7 @@ from api.errors import PROBLEMS
 from api.filters import filters_of
 from api.permissions import Permission
 from api.schemas import SearchRequest, SearchResponse
-from api.trails import sent_of, trail_of
-from rag.audit import event_of
+from api.trails import Over, sent_of, tell, trail_of
 from rag.trail import UseCase
 from rag.types import Query
 
@@ -29,7 +28,9 @@ async def search(
     client: ClientDep,
 ) -> SearchResponse:
     """The best passages for a query, by meaning, by words, or by both."""
-    trail = trail_of(caller, UseCase.SEARCH, endpoint="/v1/search", trace_id=trace_id)
+    trail = await trail_of(
+        platform, caller, UseCase.SEARCH, endpoint="/v1/search", trace_id=trace_id
+    )
     scope = scope_for(caller)
     filters = await filters_of(request.filters, scope=scope, fields=platform.filter_fields)
     query = Query(
@@ -43,7 +44,5 @@ async def search(
     retrieved = await client.waits_for(platform.retriever.retrieve(query))
     metrics.retrieval(retrieved.timings_ms)
     trail.shown.extend(map(sent_of, retrieved.hits))
-    await platform.audit.record(
-        event_of(trail, action="search", decision="done", question=request.query)
-    )
+    await tell(platform, metrics, Over(trail=trail, question=request.query, decision="done"))
     return SearchResponse.of(retrieved, explain=request.explain, trace_id=trace_id)

@@ -24,7 +24,6 @@ from ingestion.validation.checks import (
     secrets,
 )
 from ingestion.validation.findings import with_findings
-from ingestion.validation.hits import Find, apart, masked, placeholder
 from ingestion.validation.inspection import FLAGGED, Comparisons, Inspection
 from ingestion.validation.policy import Handling, Policy, policy_of
 from ingestion.validation.reasons import Reason
@@ -37,6 +36,9 @@ from ingestion.validation.subjects import (
     rewritten,
 )
 from rag.access import TenantId
+from rag.guardrails.hits import Find, apart, masked, placeholder
+from rag.guardrails.identifiers import identifiers_in
+from rag.guardrails.secrets import CUT_KEY, secrets_in
 from rag.storage.documents.records import StoredDocument
 from rag.storage.sources.ledger import Sources
 from rag.storage.verdicts.records import Profile, Result, Verdict
@@ -186,8 +188,8 @@ def _profile_of(subject: TextSubject) -> Profile:
 
 def _masks(policy: Policy) -> tuple[Find, ...]:
     wanted: tuple[tuple[Handling, Find], ...] = (
-        (policy.secrets, secrets.secrets_in),
-        (policy.personal_data, personal_data.personal_data_in),
+        (policy.secrets, secrets_in),
+        (policy.personal_data, identifiers_in),
     )
     return tuple(find for handling, find in wanted if handling is Handling.MASK)
 
@@ -205,7 +207,7 @@ def _masking(finds: Sequence[Find]) -> Check[TextSubject]:
     def run(subject: TextSubject) -> Finding | None:
         pieces = pieces_of(_mask(subject.parsed, finds))
         left = sum(len(apart(find(piece))) for find in finds for piece in pieces)
-        left += sum(piece.count(placeholder(secrets.CUT_KEY)) for piece in pieces)
+        left += sum(piece.count(placeholder(CUT_KEY)) for piece in pieces)
         if not left:
             return None
         return Finding(

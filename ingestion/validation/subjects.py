@@ -35,12 +35,6 @@ class TextSubject:
     """The same of the last accepted version; empty where there is none."""
 
 
-def plain(text: str) -> str:
-    """`text` in ASCII and lower case, each character in its place and what is not ASCII as `?`: what
-    words are looked for in. Patterns over it are several times quicker than any that ignore case."""
-    return text.encode("ascii", "replace").lower().decode("ascii")
-
-
 def pieces_of(parsed: ParsedDocument) -> tuple[str, ...]:
     pieces: list[str] = []
     waiting: list[str] = []

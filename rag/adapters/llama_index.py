@@ -8,8 +8,8 @@ from typing import Any, cast
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse
 from llama_index.core.llms import LLM
 
-from rag.adapters.streaming import Patience, paced
 from rag.errors import ModelUnavailable, PermanentError
+from rag.gateway.patience import Patience, paced
 from rag.protocols import Completion, ModelPrompt
 from rag.types import Usage
 

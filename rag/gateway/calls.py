@@ -3,11 +3,12 @@
 What wraps the gateway (masking, budgets, records) satisfies `Gateway` too.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from rag.gateway.budgets import Amount
 from rag.protocols import Completion, ModelPrompt
 from rag.trail import Account, RequestId, Trail, UseCase
 from rag.types import Quality
@@ -35,6 +36,10 @@ class RetrievalSignals:
     """Share of the passages that both searches found."""
 
 
+HoldMore = Callable[[Amount], Awaitable[bool]]
+"""Whether there is room in the budgets for so much more; it is held then."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCall:
     """What is asked of a model, for whom, and what the answer must satisfy."""
@@ -56,6 +61,8 @@ class ModelCall:
     personal_data: bool = False
     """Whether the messages hold personal data unmasked: not every region may see them."""
     signals: RetrievalSignals | None = None
+    hold_more: HoldMore | None = None
+    """Asked before an attempt that follows one which was billed; None: no budget holds the call."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,9 +29,18 @@ class Feedback:
         self._database = database
 
     async def record(
-        self, principal: Principal, *, trace_id: str, rating: Rating, comment: str | None
+        self,
+        principal: Principal,
+        *,
+        trace_id: str,
+        rating: Rating,
+        comment: str | None,
+        prompt: str | None = None,
     ) -> str:
-        """Keep it, and return its id. Raises `NotFound` where there is no such tenant."""
+        """Keep it, and return its id; `prompt` made the answer, where that is known.
+
+        Raises `NotFound` where there is no such tenant.
+        """
         feedback = uuid.uuid4().hex
         row = insert(FeedbackRow).values(
             id=feedback,
@@ -40,6 +49,7 @@ class Feedback:
             principal=principal.id,
             rating=rating.value,
             comment=comment,
+            prompt=prompt,
             created_at=datetime.now(UTC),
         )
         try:

@@ -13,6 +13,7 @@ from rag.storage.documents.records import DocumentState
 from rag.storage.jobs.records import JobState
 from rag.storage.verdicts.records import Result
 from rag.types import Answer, Query, Refusal
+from tests.asking import asked
 from tests.sample_company import CORPUS, TENANT, SampleCompany, employee, open_sample_company
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -51,7 +52,7 @@ def files_of(company: SampleCompany) -> list[str]:
 
 
 async def said(company: SampleCompany, question: str, asker: Principal) -> str:
-    match await company.platform.answerer.ask(question, asker):
+    match await company.platform.answerer.ask(asked(question, asker)):
         case Answer(text=text):
             return text
         case Refusal(reason=reason):

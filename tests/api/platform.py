@@ -196,5 +196,6 @@ async def open_site(
             reranker=KeepOrder(),
             model=model or scripted,
         )
+        await platform.prompts.load()
         async with http_over(platform) as (app, http):
             yield Site(app=app, http=http, platform=platform, model=scripted, tmp=tmp)

@@ -10,11 +10,16 @@ from fastapi import FastAPI
 
 from api.deps import PUBLIC, declared_routes
 from api.permissions import EVERY_PERMISSION, NEVER_ON_BEHALF
+from api.routers.prompt_shapes import VariantShape
 from rag.access import Membership, PrincipalId
 from rag.errors import ConfigurationError
+from rag.prompts.choosing import PRODUCTION
+from rag.prompts.registry import load_version
+from rag.prompts.rollouts import ModelCandidate, Plan
 from rag.storage.generations.records import FIRST
 from rag.storage.jobs.records import JobKind, NewJob
 from tests.api.platform import ACME, OTHER, SOURCE, Site, open_site
+from tests.rag.prompts.values import content, report
 
 MARK = "zinnober"
 """Stands in everything that is the owner's; nobody else ever sees it."""
@@ -55,6 +60,23 @@ GENERATION: Mapping[str, Callable[[Things], str]] = {"generation_id": lambda _: 
 GOLDEN = {
     "cases": [{"id": "1", "question": f"What is the {MARK} budget?", "as": "user:owner"}],
     "documents_uri": "file:///",
+}
+
+PROMPT: Mapping[str, Callable[[Things], str]] = {
+    "name": lambda _: "answer",
+    "version": lambda _: "own-1",
+    "label": lambda _: "candidate",
+}
+ROLLOUT: Mapping[str, Callable[[Things], str]] = {
+    "name": lambda _: "answer",
+    "rollout_id": lambda _: "1",
+}
+NEW_PROMPT = {
+    "variants": [
+        VariantShape.of(each).model_dump() | {"format": "Say it briefly."}
+        for each in load_version("summary", "v1").content.variants
+    ],
+    "rationale": "shorter",
 }
 
 EXPECTED: Mapping[tuple[str, str], Expected] = {
@@ -105,17 +127,61 @@ EXPECTED: Mapping[tuple[str, str], Expected] = {
     ("POST", "/v1/admin/quarantine/{document_id}/release"): Expected(
         404, 403, 404, {}, path=DOCUMENT
     ),
+    ("GET", "/v1/admin/cache"): Expected(200, 403, 200),
+    ("DELETE", "/v1/admin/cache"): Expected(200, 403, 200),
     ("GET", "/v1/admin/keys"): Expected(200, 403, 200),
     ("POST", "/v1/admin/keys"): Expected(
         201, 403, 201, {"name": "n", "principal": "user:9", "permissions": ["search"]}
     ),
     ("DELETE", "/v1/admin/keys/{key_id}"): Expected(204, 403, 404, path=KEY),
+    ("GET", "/v1/admin/audit"): Expected(200, 403, 200),
+    ("GET", "/v1/admin/audit/anchor"): Expected(200, 403, 200),
+    ("POST", "/v1/admin/audit/verify"): Expected(200, 403, 200, {}),
+    ("DELETE", "/v1/admin/audit/persons/{principal_id}"): Expected(
+        404, 403, 404, path={"principal_id": lambda _: "user:nobody"}
+    ),
+    ("GET", "/v1/admin/routing"): Expected(200, 403, 200),
+    ("GET", "/v1/admin/prompts"): Expected(200, 403, 200),
+    ("GET", "/v1/admin/prompts/{name}"): Expected(200, 403, 200, path=PROMPT),
+    ("POST", "/v1/admin/prompts/{name}/versions"): Expected(
+        201, 403, 201, NEW_PROMPT, path={"name": lambda _: "summary"}
+    ),
+    ("GET", "/v1/admin/prompts/{name}/versions/{version}"): Expected(200, 403, 404, path=PROMPT),
+    ("PUT", "/v1/admin/prompts/{name}/versions/{version}/report"): Expected(
+        200, 403, 404, report(), path=PROMPT
+    ),
+    ("GET", "/v1/admin/prompts/{name}/diff"): Expected(
+        200, 403, 404, params=lambda _: {"before": "v2", "after": "own-1"}, path=PROMPT
+    ),
+    ("PUT", "/v1/admin/prompts/{name}/labels/{label}"): Expected(
+        200, 403, 404, {"version": "own-1"}, path=PROMPT
+    ),
+    ("POST", "/v1/admin/prompts/{name}/rollback"): Expected(
+        200, 403, 409, {"reason": "worse"}, path=PROMPT
+    ),
+    ("POST", "/v1/admin/prompts/{name}/rollouts"): Expected(
+        201, 403, 404, {"plan": "canary", "version": "own-2"}, path=PROMPT
+    ),
+    ("GET", "/v1/admin/prompts/{name}/rollouts/{rollout_id}"): Expected(
+        200, 403, 404, path=ROLLOUT
+    ),
+    ("POST", "/v1/admin/prompts/{name}/rollouts/{rollout_id}/stop"): Expected(
+        200, 403, 404, {"reason": "enough"}, path=ROLLOUT
+    ),
     ("GET", "/v1/admin/groups"): Expected(200, 403, 200),
     ("GET", "/v1/admin/groups/{group_id}"): Expected(200, 403, 404, path=GROUP),
     ("PUT", "/v1/admin/groups/{group_id}"): Expected(
         200, 403, 200, {"members": [{"id": "user:9"}]}, path={"group_id": lambda _: "group:new"}
     ),
     ("DELETE", "/v1/admin/groups/{group_id}"): Expected(204, 403, 404, path=GROUP),
+    ("GET", "/v1/admin/budgets"): Expected(200, 403, 200),
+    ("PUT", "/v1/admin/budgets"): Expected(
+        200, 403, 200, {"level": "tenant", "window": "day", "money": 1}
+    ),
+    ("DELETE", "/v1/admin/budgets"): Expected(
+        404, 403, 404, params=lambda _: {"level": "tenant", "window": "day"}
+    ),
+    ("GET", "/v1/admin/usage"): Expected(200, 403, 200),
     ("GET", "/v1/admin/access/explain"): Expected(
         200, 403, 404, params=lambda things: {"user": "user:1", "document": things.document}
     ),
@@ -150,8 +216,23 @@ async def things_of_the_owner(site: Site, owner: dict[str, str]) -> Things:
     group = PrincipalId(f"group:{MARK}")
     team = [Membership(PrincipalId("user:owner"), group)]
     await site.platform.groups.put_members(ACME, group, team)
+    await prompts_of_the_owner(site)
     [newest, *_] = await site.platform.keys.listed(ACME)
     return Things(document, pushed_document, job, newest.id)
+
+
+async def prompts_of_the_owner(site: Site) -> None:
+    """Two versions of their own, of which one serves, and a rollout."""
+    prompts = site.platform.prompts
+    for words in (f"Say {MARK}.", f"Never say {MARK}."):
+        await prompts.ledger.create(
+            ACME, "answer", content(words), rationale=MARK, by=f"user:{MARK}"
+        )
+    first = await prompts.ledger.get(ACME, "answer", "own-1")
+    await prompts.ledger.set_label(first, PRODUCTION, tenant=ACME, by=f"user:{MARK}")
+    await prompts.rollouts.start(
+        ACME, "answer", Plan.AB, ModelCandidate(MARK), share=0.5, budget=None, by=f"user:{MARK}"
+    )
 
 
 def test_no_route_is_left_out(site: Site) -> None:

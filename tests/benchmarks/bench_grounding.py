@@ -28,7 +28,7 @@ from rag.adapters.onnx_embedder import load_onnx_embedder
 from rag.grounding import GroundingCheck
 from rag.protocols import Embedder
 from rag.sentences import split_sentences
-from rag.statements import Statement, statements_of
+from rag.statements import statements_of
 from rag.types import (
     Chunk,
     ChunkId,
@@ -148,7 +148,16 @@ def _negated(sentence: str) -> str | None:
     return None if verb is None else f"{sentence[: verb.end()]} not{sentence[verb.end() :]}"
 
 
-def statements(case: Case) -> tuple[Statement, ...]:
+def evidence_of(cases: Sequence[Case]) -> tuple[Evidence, ...]:
+    """The passages of `cases`, numbered in order."""
+    found = [_hit_of(case) for case in cases]
+    return tuple(
+        Evidence(number=number, hit=hit, text=hit.chunk.text, parts=(hit,))
+        for number, hit in enumerate(found, start=1)
+    )
+
+
+def _hit_of(case: Case) -> RetrievedChunk:
     ref = DocumentRef(
         DocumentId(case.title), TenantId("t"), SourceId("clapnq"), "file:///clapnq", case.title
     )
@@ -162,14 +171,13 @@ def statements(case: Case) -> tuple[Statement, ...]:
         kind="prose",
         span=Span(0, len(case.passage)),
     )
-    hit = RetrievedChunk(
+    return RetrievedChunk(
         chunk=chunk,
         score=1.0,
         ranks=Ranks(),
         metadata=no_metadata(),
         acl_as_of=datetime.now(UTC),
     )
-    return statements_of([Evidence(number=1, hit=hit, text=case.passage, parts=(hit,))])
 
 
 async def measure(folder: Path, *, embedder: Embedder) -> dict[str, Any]:
@@ -178,7 +186,7 @@ async def measure(folder: Path, *, embedder: Embedder) -> dict[str, Any]:
     tried: Counter[str] = Counter()
     why: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for trial in trials(read_cases(folder), random.Random(0)):
-        support = await check.support(trial.sentence, statements(trial.case))
+        support = await check.support(trial.sentence, statements_of(evidence_of([trial.case])))
         tried[trial.kind] += 1
         if support is not None and support.disagreement is None:
             accepted[trial.kind] += 1

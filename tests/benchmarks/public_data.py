@@ -3,9 +3,10 @@
 import sys
 from pathlib import Path
 
-_SHARED = Path(__file__).parents[3] / "shared" / "data"
-SCIFACT = _SHARED / "scifact"
-CLAPNQ = _SHARED / "grounding"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+SCIFACT = SHARED / "scifact"
+GUARDRAILS = SHARED / "guardrails"
+CLAPNQ = SHARED / "grounding"
 
 
 def is_here(folder: Path) -> bool:

@@ -3,14 +3,13 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-import httpx
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
 from rag.adapters.answerability import Answerability
 from rag.adapters.extractive import ExtractiveLanguageModel
-from rag.adapters.openai_compatible import OpenAICompatibleModel
+from rag.adapters.openai_wire import OpenAIWire
 from rag.adapters.relevance import StatementRanker
 from rag.packing import pack_evidence
 from rag.protocols import Completion, LanguageModel, Message, ModelPrompt
@@ -40,8 +39,7 @@ def _extractive(_: pytest.FixtureRequest) -> LanguageModel:
 
 def _openai_compatible(request: pytest.FixtureRequest) -> LanguageModel:
     server: ModelServer = request.getfixturevalue("model_server")
-    return OpenAICompatibleModel(
-        client=httpx.AsyncClient(),
+    return OpenAIWire(
         base_url=server.base_url,
         model=MODEL_NAME,
         api_key=SecretStr(server.api_key),

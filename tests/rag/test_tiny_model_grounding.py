@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import httpx
 import pytest_asyncio
 from pydantic import SecretStr
+from rag.adapters.openai_compatible import OpenAICompatibleModel
 
 from rag.access import Principal, PrincipalId
 from rag.adapters.onnx_embedder import OnnxEmbedder
-from rag.adapters.openai_compatible import OpenAICompatibleModel
-from rag.answering import Answerer, AskEvent, Finished, SentenceJudged, TextReleased
+from rag.asking import AskEvent, Finished, SentenceJudged, TextReleased
 from rag.grounding import SUPPORTED, GroundingCheck
 from rag.packing import pack_evidence
 from rag.prompts.registry import Prompt, parse_prompt
@@ -19,6 +19,7 @@ from rag.protocols import Completion, LanguageModel, ModelPrompt
 from rag.statements import statements_of
 from rag.testing import FixedRetriever
 from rag.types import Answer, Refusal
+from tests.asking import ShippedPrompts, answerer_of, asked
 from tests.model_server import MODEL_NAME, ModelServer
 from tests.values import ACME, hit
 
@@ -85,17 +86,16 @@ async def test_of_a_model_that_makes_things_up_only_what_the_evidence_says_is_re
     model: LanguageModel, minilm: OnnxEmbedder
 ) -> None:
     grounding = GroundingCheck(embedder=minilm)
-    answerer = Answerer(
+    answerer = answerer_of(
+        model,
         retriever=FixedRetriever(PASSAGES),
-        language_model=model,
-        grounding=grounding,
-        prompt=_short_prompt(),
-        count_tokens=minilm.count_tokens,
+        embedder=minilm,
+        prompts=ShippedPrompts(answer=_short_prompt()),
     )
     judged: list[SentenceJudged] = []
     refused = 0
     for question in QUESTIONS:
-        events = [event async for event in answerer.stream(question, ASKER)]
+        events = [event async for event in answerer.stream(asked(question, ASKER))]
         judged += _judged(events)
         [*_, last] = events
         assert isinstance(last, Finished)

@@ -101,8 +101,7 @@ class Keys:
         parsed = parse_token(token)
         if parsed is None:
             return None
-        async with self._database.reading() as connection:
-            row = (await connection.execute(_KEYS.where(_COLUMNS.id == parsed.id))).one_or_none()
+        [row] = await self._database.rows(_KEYS.where(_COLUMNS.id == parsed.id)) or [None]
         # An unknown id is compared too, so that its answer takes as long as a wrong secret's.
         stored = NO_HASH if row is None else row.secret_hash
         matches = hmac.compare_digest(hash_of(parsed.secret), stored)

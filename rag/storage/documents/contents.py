@@ -17,10 +17,12 @@ from rag.storage.generations.records import (
 )
 from rag.storage.records import fingerprint_of, storable
 from rag.storage.tables import (
+    AnswerDocumentRow,
     Base,
     ChunkRow,
     DocumentRow,
     GenerationRow,
+    KeptAnswerRow,
     RenditionRow,
     TokenVectorsRow,
 )
@@ -121,7 +123,9 @@ def write_rendition(
 
 
 def forget_contents(connection: Connection, document: DocumentId) -> None:
-    """In no generation the ledger holds anything that `document` says."""
+    """In no generation the ledger holds anything that `document` says, nor any answer made of it."""
+    made_of = select(AnswerDocumentRow.answer).where(AnswerDocumentRow.document == document)
+    connection.execute(delete(KeptAnswerRow).where(KeptAnswerRow.id.in_(made_of)))
     connection.execute(delete(ChunkRow).where(ChunkRow.document == document))
     connection.execute(delete(RenditionRow).where(RenditionRow.document == document))
 

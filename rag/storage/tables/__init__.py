@@ -2,6 +2,13 @@
 column or a table of its own, and the rest is JSON text."""
 
 from rag.storage.tables.access import ApiKeyRow, GroupEdgeRow, PrincipalEpochRow
+from rag.storage.tables.answers import AnswerDocumentRow, KeptAnswerRow
+from rag.storage.tables.audit import (
+    AuditEntryRow,
+    AuditHeadRow,
+    AuditPersonRow,
+    AuditSegmentRow,
+)
 from rag.storage.tables.base import (
     ID_LENGTH,
     NAME_LENGTH,
@@ -11,6 +18,7 @@ from rag.storage.tables.base import (
     TenantRow,
     UtcDateTime,
 )
+from rag.storage.tables.conversations import ConversationRow, TurnRow
 from rag.storage.tables.documents import (
     CachedEmbeddingRow,
     DocumentRow,
@@ -31,6 +39,21 @@ from rag.storage.tables.jobs import (
     QueueShareRow,
     WorkerRow,
 )
+from rag.storage.tables.money import (
+    BudgetAlertRow,
+    BudgetCounterRow,
+    BudgetRow,
+    ReservationRow,
+    UsageRow,
+)
+from rag.storage.tables.prompts import (
+    PromptChangeRow,
+    PromptLabelRow,
+    PromptOutcomeRow,
+    PromptRolloutRow,
+    PromptVersionRow,
+)
+from rag.storage.tables.routes import RouteOutcomeRow
 from rag.storage.tables.sources import SourceRow
 from rag.storage.tables.verdicts import FeedbackRow, ProfileRow, SimilarityBandRow, ValidationRow
 
@@ -41,26 +64,45 @@ __all__ = [
     "QUEUED",
     "RUNNING",
     "WAITING",
+    "AnswerDocumentRow",
     "ApiKeyRow",
+    "AuditEntryRow",
+    "AuditHeadRow",
+    "AuditPersonRow",
+    "AuditSegmentRow",
     "Base",
+    "BudgetAlertRow",
+    "BudgetCounterRow",
+    "BudgetRow",
     "CachedEmbeddingRow",
     "ChunkRow",
+    "ConversationRow",
     "DocumentRow",
     "FeedbackRow",
     "GenerationRow",
     "GroupEdgeRow",
     "JobRow",
     "JsonText",
+    "KeptAnswerRow",
     "MetadataFieldRow",
     "PrincipalEpochRow",
     "ProfileRow",
+    "PromptChangeRow",
+    "PromptLabelRow",
+    "PromptOutcomeRow",
+    "PromptRolloutRow",
+    "PromptVersionRow",
     "QueueShareRow",
     "RenditionRow",
+    "ReservationRow",
+    "RouteOutcomeRow",
     "SimilarityBandRow",
     "SourceRow",
     "SourceText",
     "TenantRow",
     "TokenVectorsRow",
+    "TurnRow",
+    "UsageRow",
     "UtcDateTime",
     "ValidationRow",
     "WorkerRow",

@@ -83,6 +83,7 @@ class DocumentRow(Base):
 
     __table_args__ = (
         Index("ix_documents_source_identity", "source", "identity"),
+        Index("ix_documents_tenant_updated_at", "tenant", "updated_at"),
         Index(
             "ix_documents_parent",
             "parent",

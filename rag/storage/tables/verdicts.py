@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     ForeignKey,
     String,
+    Text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -74,4 +75,6 @@ class FeedbackRow(Base):
     principal: Mapped[str] = mapped_column(String(NAME_LENGTH))
     rating: Mapped[str] = mapped_column(String(32))
     comment: Mapped[str | None] = mapped_column(SourceText)
+    prompt: Mapped[str | None] = mapped_column(Text)
+    """The prompt that made the answer; None where nobody knows any more."""
     created_at: Mapped[datetime]

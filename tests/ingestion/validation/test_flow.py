@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from ingestion.protocols import ParsedDocument
 from ingestion.validation import flow
 from ingestion.validation.checking import Check, Finding, judged
-from ingestion.validation.checks.personal_data import personal_data_in
-from ingestion.validation.checks.secrets import is_random, secrets_in
-from ingestion.validation.hits import apart, masked
 from ingestion.validation.policy import Handling, Policy, policy_of
 from ingestion.validation.similarity import ALIKE, alike, bands_of, signature_of
 from ingestion.validation.subjects import PIECE_CHARACTERS, pieces_of
 from rag.access import PrincipalId
 from rag.errors import ConfigurationError
+from rag.guardrails.hits import apart, masked
+from rag.guardrails.identifiers import identifiers_in
+from rag.guardrails.secrets import is_random, secrets_in
 from rag.storage.verdicts.records import Accept, Release, Result, Standing
 from rag.types import Prose, Section
 from tests.ingestion.validation.checked import Remembered, checked
@@ -88,7 +88,7 @@ async def test_values_stand_in_no_verdict_and_no_metadata_whatever_the_policy() 
     )
 )
 def test_nothing_is_found_in_what_was_masked(parts: list[str]) -> None:
-    for find in (secrets_in, personal_data_in):
+    for find in (secrets_in, identifiers_in):
         text = " \n ".join(parts)
         once = masked(text, find)
         again = [hit for hit in apart(find(once)) if once[hit.start : hit.end].strip("[]_") == ""]
@@ -246,7 +246,7 @@ def test_no_pattern_runs_away(text: str) -> None:
     assert all(len(piece) <= PIECE_CHARACTERS for piece in pieces)
     assert sum(map(len, pieces)) >= len(text)
     for piece in pieces:
-        for find in (secrets_in, personal_data_in):
+        for find in (secrets_in, identifiers_in):
             list(find(piece))
 
 

@@ -9,13 +9,14 @@ from rag.adapters.answerability import Answerability
 from rag.adapters.extractive import ExtractiveLanguageModel
 from rag.adapters.onnx_embedder import OnnxEmbedder
 from rag.adapters.relevance import StatementRanker
-from rag.answering import NO_EVIDENCE, Answerer
-from rag.grounding import GroundingCheck
+from rag.answering import Answerer
+from rag.asking import NO_EVIDENCE
 from rag.packing import pack_evidence
 from rag.prompts.registry import load_prompt, render
 from rag.protocols import Completion, ModelPrompt
 from rag.testing import FixedRetriever
 from rag.types import Answer, Evidence
+from tests.asking import answerer_of, asked
 from tests.values import ACME, hit
 
 PUMPS = """Pump data
@@ -134,15 +135,10 @@ async def test_an_instruction_in_the_evidence_or_question_is_quoted_at_most(
 
 
 def asking(minilm: OnnxEmbedder) -> Answerer:
-    return Answerer(
-        retriever=FixedRetriever(HITS),
-        language_model=ExtractiveLanguageModel(
-            answerability=Answerability(ranker=StatementRanker(embedder=minilm))
-        ),
-        grounding=GroundingCheck(embedder=minilm),
-        prompt=load_prompt("answer", "v1"),
-        count_tokens=minilm.count_tokens,
+    model = ExtractiveLanguageModel(
+        answerability=Answerability(ranker=StatementRanker(embedder=minilm))
     )
+    return answerer_of(model, retriever=FixedRetriever(HITS), embedder=minilm)
 
 
 ADA = Principal(ACME, PrincipalId("user:ada"))
@@ -156,11 +152,11 @@ async def test_what_it_quotes_passes_the_check_of_the_whole_flow(
     question: str, minilm: OnnxEmbedder
 ) -> None:
     lines, _ = await said(question, minilm)
-    answer = await asking(minilm).ask(question, ADA)
+    answer = await asking(minilm).ask(asked(question, ADA))
     assert isinstance(answer, Answer)
     assert answer.text.startswith(lines[0])
     assert all(citation.verified for citation in answer.citations)
 
 
 async def test_the_whole_flow_refuses_what_no_passage_answers(minilm: OnnxEmbedder) -> None:
-    assert await asking(minilm).ask(NOT_ANSWERED[0], ADA) == NO_EVIDENCE
+    assert await asking(minilm).ask(asked(NOT_ANSWERED[0], ADA)) == NO_EVIDENCE

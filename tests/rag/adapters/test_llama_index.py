@@ -18,8 +18,8 @@ from llama_index.core.llms import LLM, CompletionResponse, CustomLLM, MockLLM
 from pydantic import PrivateAttr
 
 from rag.adapters.llama_index import LlamaIndexModel
-from rag.adapters.streaming import Patience
 from rag.errors import ModelUnavailable, PermanentError
+from rag.gateway.patience import Patience
 from rag.protocols import Completion, Message, ModelPrompt
 from rag.types import Usage
 

@@ -1,0 +1,104 @@
+"""The ask side of a process: the gateway with its wrappers, the guardrails, and the two flows."""
+
+import hashlib
+import os
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from api.background import Background, open_background
+from api.gateway import open_gateway
+from api.generations import GenerationsInUse, ServingRetriever
+from api.guarding import build_guardrails
+from api.masking import open_masking
+from api.money import Money, open_accounted
+from api.prompts import PromptsInUse
+from api.remembering import ServingMemory
+from api.settings import Settings
+from rag.adapters.answerability import Answerability
+from rag.answering import Answerer
+from rag.chatting import Chatter
+from rag.gateway.answer_cache.cache import AnswerCache
+from rag.gateway.catalogue import Catalogue
+from rag.gateway.routing import Router
+from rag.grounding import GroundingCheck
+from rag.prompts.registry import shipped_versions
+from rag.prompts.versions import Prompt
+from rag.protocols import Embedder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answering:
+    answerer: Answerer
+    chatter: Chatter
+    background: Background
+
+
+@asynccontextmanager
+async def open_answering(
+    settings: Settings,
+    *,
+    generations: GenerationsInUse,
+    embedder: Embedder,
+    gate: Answerability,
+    router: Router,
+    money: Money,
+    prompts: PromptsInUse,
+    cache: AnswerCache,
+) -> AsyncGenerator[Answering]:
+    """Masking around accounting around routing; both flows go through it.
+
+    Errors: `ConfigurationError`.
+    """
+    catalogue = router.catalogue
+    guardrails = build_guardrails(settings)
+    async with AsyncExitStack() as stack:
+        opened = await stack.enter_async_context(
+            open_gateway(
+                settings, catalogue=catalogue, routes=router, gate=gate, environment=os.environ
+            )
+        )
+        accounted = await stack.enter_async_context(
+            open_accounted(
+                opened.gateway, money=money, routes=router, catalogue=catalogue, settings=settings
+            )
+        )
+        masked = await stack.enter_async_context(
+            open_masking(accounted, settings=settings, catalogue=catalogue, prompts=_own_prompts())
+        )
+        background = await stack.enter_async_context(open_background())
+        quotes_only = all(model.extractive for model in catalogue.models)
+        yield Answering(
+            answerer=Answerer(
+                retriever=ServingRetriever(generations),
+                gateway=masked,
+                routes=router,
+                prompts=prompts,
+                guardrails=guardrails,
+                grounding=GroundingCheck(embedder=embedder),
+                count_tokens=embedder.count_tokens,
+                memory=ServingMemory(
+                    cache=cache, generations=generations, profile=profile_of(settings, catalogue)
+                ),
+                later=background,
+                # The extractive model abstains by itself; others are asked only where it may help.
+                relevance=None if quotes_only else gate,
+            ),
+            chatter=Chatter(gateway=masked, guardrails=guardrails),
+            background=background,
+        )
+
+
+def _own_prompts() -> list[Prompt]:
+    """What comes with the platform, in every variant: its own words need no masking."""
+    return [
+        version.prompt(locale=variant.locale, audience=variant.audience)
+        for version in shipped_versions()
+        for variant in version.content.variants
+    ]
+
+
+def profile_of(settings: Settings, catalogue: Catalogue) -> str:
+    """What shapes answers besides the question: retrieval's settings, and the models there are."""
+    told = f"{settings.retrieval.model_dump_json()} {[model.name for model in catalogue.models]}"
+    return hashlib.sha256(told.encode()).hexdigest()

@@ -1,0 +1,117 @@
+"""What OpenAI's chat API sends and is sent, as far as it means something here."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.shapes import MAX_QUERY_CHARACTERS, without_control_characters
+from rag.errors import InvalidRequest
+from rag.types import Usage
+
+
+class Foreign(BaseModel):
+    """A shape that is not ours: what we do not know of it is left alone."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class TextPart(Foreign):
+    type: Literal["text"]
+    text: str
+
+
+class ChatMessage(Foreign):
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[TextPart] | None = None
+
+    @property
+    def text(self) -> str:
+        match self.content:
+            case None:
+                return ""
+            case str():
+                return self.content
+            case list():
+                return "\n".join(part.text for part in self.content)
+
+
+class JsonSchema(Foreign):
+    schema_: dict[str, Any] = Field(alias="schema")
+
+
+class ResponseFormat(Foreign):
+    type: Literal["text", "json_object", "json_schema"] = "text"
+    json_schema: JsonSchema | None = None
+
+    @property
+    def schema_of_all(self) -> Mapping[str, Any] | None:
+        """What the whole text must satisfy."""
+        match self.type:
+            case "text":
+                return None
+            case "json_object":
+                return {"type": "object"}
+            case "json_schema":
+                if self.json_schema is None:
+                    raise InvalidRequest("response_format: json_schema says no schema")
+                return self.json_schema.schema_
+
+
+class ChatRequest(Foreign):
+    model: str = Field(default="rag", max_length=255)
+    messages: list[ChatMessage] = Field(min_length=1, max_length=1_000)
+    stream: bool = False
+    max_tokens: int | None = Field(default=None, ge=1, le=1_000_000)
+    max_completion_tokens: int | None = Field(default=None, ge=1, le=1_000_000)
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    response_format: ResponseFormat | None = None
+    tools: list[Any] | None = None
+
+    model_config = ConfigDict(
+        extra="ignore",
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "rag",
+                    "messages": [{"role": "user", "content": "Who signs off travel costs?"}],
+                }
+            ]
+        },
+    )
+
+
+def question_of(request: ChatRequest) -> str:
+    """Earlier turns and system messages are not evidence, and no instruction to us."""
+    last = next((message for message in reversed(request.messages) if message.role == "user"), None)
+    question = without_control_characters(last.text) if last else ""
+    if not question:
+        raise InvalidRequest("messages: there is no text of the user in them")
+    if len(question) > MAX_QUERY_CHARACTERS:
+        raise InvalidRequest(f"messages: a question has at most {MAX_QUERY_CHARACTERS} characters")
+    return question
+
+
+def data(content: Mapping[str, Any]) -> bytes:
+    return f"data: {json.dumps(content, ensure_ascii=False)}\n\n".encode()
+
+
+def frame(kind: str, model: str, trace_id: str) -> dict[str, Any]:
+    return {
+        "id": f"chatcmpl-{trace_id}",
+        "object": kind,
+        "created": int(time.time()),
+        "model": model,
+        "trace_id": trace_id,
+    }
+
+
+def usage_of(usage: Usage) -> dict[str, Any]:
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+    }

@@ -1,0 +1,262 @@
+"""A language model behind an OpenAI-compatible endpoint: vLLM, TGI, Ollama, llama.cpp, managed ones.
+
+On the hot path of every question: aiohttp, and as little as can be done for a piece.
+"""
+
+import asyncio
+import json
+import math
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+from pydantic import SecretStr
+
+from rag.adapters.openai_frames import FailedMidway, Heard
+from rag.adapters.server_sent_events import EventReader
+from rag.errors import LimitExceeded, ModelRejects, ModelUnavailable, PermanentError
+from rag.gateway.patience import Patience, Waiting
+from rag.protocols import Completion, ModelPrompt
+
+_TRY_AGAIN = frozenset({408, 409, 425})
+_OK, _TOO_MANY, _SERVER_ERRORS = 200, 429, 500
+_DONE = b"[DONE]"
+_DRAIN_S = 0.05
+"""How long to wait, after the answer is whole, for the end of its body: a connection that was read
+to the end is used again."""
+_JSON = {"Content-Type": "application/json", "Accept": "text/event-stream"}
+
+
+class HttpConnections:
+    """The connections to one endpoint, opened when they are first needed."""
+
+    def __init__(self, *, trust_env: bool = False) -> None:
+        """`trust_env`: proxies and credentials of the environment and of `.netrc` are used."""
+        self._trust_env = trust_env
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        if self._session is None or self._session.closed:
+            self._session = aiohttp.ClientSession(
+                # How many calls there may be at once is for the gateway's lanes to say.
+                connector=aiohttp.TCPConnector(limit=0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=self._trust_env,
+                auto_decompress=True,
+            )
+        return self._session
+
+    async def aclose(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAIWire:
+    """`POST {base_url}/chat/completions`, streamed. It owns its connections and closes them."""
+
+    base_url: str
+    """With the version: `https://host/v1`."""
+    model: str
+    api_key: SecretStr | None = None
+    patience: Patience = field(default_factory=Patience)
+    """Where the caller brings none of its own."""
+    logprobs: bool = False
+    """Whether the endpoint is asked how sure it was of each token."""
+    connections: HttpConnections = field(default_factory=HttpConnections)
+
+    @property
+    def name(self) -> str:
+        return self.model
+
+    async def stream(
+        self, prompt: ModelPrompt, patience: Patience | None = None
+    ) -> AsyncGenerator[str | Completion]:
+        """As the protocol says. Closing it closes the connection, which stops the model."""
+        patience = patience or self.patience
+        waiting = Waiting(patience, self.model)
+        reader, heard = EventReader(), Heard()
+        response = await self._opened(prompt, waiting, patience)
+        try:
+            done = False
+            while not done:
+                data = await self._read(response, waiting)
+                events = self._events(reader, data)
+                for event in events:
+                    if event == _DONE:
+                        done = True
+                        break
+                    text = self._text_of(event, heard)
+                    if text is not None:
+                        waiting.piece_came()
+                    if text:
+                        yield text
+                done = done or not data
+            if not heard.finish_reason:
+                raise ModelUnavailable(
+                    f"{self.model} broke off in the middle of its answer",
+                    fault="broken_off" if heard.anything else "bad_response",
+                )
+            await _drain(response)
+        finally:
+            # What was not read to its end is closed, never used again.
+            response.release() if response.content.at_eof() else response.close()
+        yield Completion(
+            model=self.model,
+            usage=heard.usage,
+            finish_reason=heard.finish_reason,
+            confidence=heard.sureness,
+        )
+
+    async def is_alive(self, *, within_s: float) -> bool:
+        """Whether the endpoint answers at all; even a refusal to list its models is an answer."""
+        try:
+            async with (
+                asyncio.timeout(within_s),
+                self.connections.session.get(
+                    self._url("models"), headers=self._headers(), allow_redirects=False
+                ) as response,
+            ):
+                return response.status < _SERVER_ERRORS
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, PermanentError):
+            return False
+
+    async def aclose(self) -> None:
+        await self.connections.aclose()
+
+    # --- asking --------------------------------------------------------------------------------
+
+    async def _opened(
+        self, prompt: ModelPrompt, waiting: Waiting, patience: Patience
+    ) -> aiohttp.ClientResponse:
+        headers = self._headers()
+        try:
+            response = await waiting.wait(
+                self.connections.session.post(
+                    self._url("chat/completions"),
+                    data=json.dumps(self._body(prompt)).encode(),
+                    headers=headers,
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(total=None, connect=patience.connect_s),
+                )
+            )
+        except (ValueError, aiohttp.NonHttpUrlClientError) as error:
+            # These errors show the address itself, and it may hold credentials.
+            raise PermanentError(
+                f"the address of {self.model} cannot be sent to ({type(error).__name__})"
+            ) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._unreachable(error) from None
+        if response.status != _OK:
+            response.close()
+            raise self._refused(response)
+        return response
+
+    def _url(self, path: str) -> str:
+        return f"{self.base_url.rstrip('/')}/{path}"
+
+    def _headers(self) -> dict[str, str]:
+        if self.api_key is None:
+            return _JSON
+        key = self.api_key.get_secret_value()
+        if not (key.isascii() and key.isprintable()):
+            raise PermanentError(f"the key of {self.model} cannot be sent")
+        return {**_JSON, "Authorization": f"Bearer {key}"}
+
+    def _body(self, prompt: ModelPrompt) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "model": self.model,
+            "messages": [
+                {"role": message.role, "content": message.content} for message in prompt.messages
+            ],
+            "max_tokens": prompt.max_output_tokens,
+            "temperature": prompt.temperature,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        if prompt.response_schema is not None:
+            body["response_format"] = {
+                "type": "json_schema",
+                "json_schema": {"name": "answer", "schema": prompt.response_schema},
+            }
+        if self.logprobs:
+            body["logprobs"] = True
+        return body
+
+    # --- listening -----------------------------------------------------------------------------
+
+    async def _read(self, response: aiohttp.ClientResponse, waiting: Waiting) -> bytes:
+        """What came next; nothing at the end."""
+        try:
+            return await waiting.wait(response.content.readany())
+        except (aiohttp.ClientError, OSError) as error:
+            # The library's words may hold the address with its credentials: only its kind is told.
+            raise ModelUnavailable(
+                f"{self.model} broke off in the middle of its answer ({type(error).__name__})",
+                fault="broken_off",
+            ) from None
+
+    def _events(self, reader: EventReader, data: bytes) -> list[bytes]:
+        try:
+            return reader.read(data) if data else reader.end()
+        except LimitExceeded as error:
+            raise self._no_completion() from error
+
+    def _text_of(self, event: bytes, heard: Heard) -> str | None:
+        try:
+            return heard.take(event)
+        except ValueError:
+            raise self._no_completion() from None
+        except FailedMidway:
+            raise ModelUnavailable(f"{self.model} failed while it answered") from None
+
+    def _no_completion(self) -> ModelUnavailable:
+        return ModelUnavailable(f"{self.model} sent what is no completion", fault="bad_response")
+
+    def _unreachable(self, error: Exception) -> ModelUnavailable:
+        return ModelUnavailable(
+            f"{self.model} could not be reached ({type(error).__name__})", fault="unreachable"
+        )
+
+    def _refused(self, response: aiohttp.ClientResponse) -> ModelUnavailable | ModelRejects:
+        """The body stays unread: endpoints repeat keys and prompts in it."""
+        status = response.status
+        message = f"{self.model} answered with status {status}"
+        if status in _TRY_AGAIN or status == _TOO_MANY or status >= _SERVER_ERRORS:
+            return ModelUnavailable(
+                message,
+                retry_after_s=retry_after_s(response.headers.get("retry-after")),
+                fault="rate_limited" if status == _TOO_MANY else "server_error",
+            )
+        return ModelRejects(message, status=status)
+
+
+async def _drain(response: aiohttp.ClientResponse) -> None:
+    content = response.content
+    try:
+        async with asyncio.timeout(_DRAIN_S):
+            while not content.at_eof():
+                await content.readany()
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        # The answer is whole; only the connection is of no further use.
+        return
+
+
+def retry_after_s(header: str | None, *, now: datetime | None = None) -> float | None:
+    """Seconds from a `Retry-After` header: a number of them, or a date. None for neither."""
+    if header is None:
+        return None
+    if (digits := header.strip()).isdecimal():
+        seconds = float(digits)
+        return seconds if math.isfinite(seconds) else None
+    try:
+        then = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    if then.tzinfo is None:
+        then = then.replace(tzinfo=UTC)
+    return max(0.0, (then - (now or datetime.now(UTC))).total_seconds())

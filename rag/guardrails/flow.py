@@ -1,0 +1,173 @@
+"""Guarding a request: the input beside the work it asks for, the evidence, and the output as it comes.
+
+    async with guardrails.watching(scanned, trail) as watch:
+        found = await watch.unless_stopped(retrieve())     # given up when a check fires
+        outcome = await watch.verdict()                    # before anything is released
+    async with guardrails.output(scanned, trail) as output:
+        ...                                                # see `rag/guardrails/streaming.py`
+
+Every verdict is written to the trail, also of checks that did not get to look.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from rag.guardrails.checks import Check, NotRun, Scanned
+from rag.guardrails.judging import (
+    Judged,
+    Outcome,
+    Stopped,
+    follow,
+    judge_all,
+    outcome_of,
+)
+from rag.guardrails.passages import Isolated, isolate
+from rag.guardrails.policy import Policies, Policy, Rule
+from rag.guardrails.streaming import OutputStream
+from rag.trail import Trail
+from rag.types import Evidence
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """The checks of an input, on their way while other work goes on."""
+
+    blocked: "asyncio.Future[Stopped]"
+    """Done as soon as one check blocks, whatever the others still do; never done otherwise."""
+    _outcome: "asyncio.Task[Outcome]"
+
+    async def verdict(self) -> Outcome:
+        """What all checks together say. Nothing may be released to anybody before this."""
+        return await asyncio.shield(self._outcome)
+
+    async def unless_stopped(self, work: Coroutine[None, None, T]) -> T | Stopped:
+        """What `work` gives, or what stopped it: then it is cancelled, and over."""
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({task, self.blocked}, return_when=asyncio.FIRST_COMPLETED)
+            return self.blocked.result() if self.blocked.done() else task.result()
+        finally:
+            await _over(task)
+
+    async def pieces_unless_stopped(self, pieces: AsyncGenerator[T]) -> AsyncGenerator[T | Stopped]:
+        """`pieces` as they come; where a check fires they are closed, and `Stopped` is the last."""
+        try:
+            while True:
+                piece = await self.unless_stopped(_next_of(pieces))
+                if isinstance(piece, _End):
+                    return
+                yield piece
+                if isinstance(piece, Stopped):
+                    return
+        finally:
+            await pieces.aclose()
+
+
+class _End:
+    pass
+
+
+async def _next_of(pieces: AsyncIterator[T]) -> T | _End:
+    try:
+        return await anext(pieces)
+    except StopAsyncIteration:
+        return _End()
+
+
+async def _over(task: "asyncio.Future[T]") -> None:
+    if not task.done():
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    elif not task.cancelled():
+        task.exception()  # asked for, so that nobody warns of an error that a stop overtook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guardrails:
+    """All checks, by what policies call them, and the policies. Raises `ConfigurationError` where
+    a policy names a check that is not there."""
+
+    checks: Sequence[Check]
+    policies: Policies
+    _by_name: Mapping[str, Check] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        by_name = {check.name: check for check in self.checks}
+        self.policies.require(set(by_name))
+        object.__setattr__(self, "_by_name", by_name)
+
+    def policy_for(self, trail: Trail) -> Policy:
+        return self.policies.of(trail.account.tenant, trail.use_case)
+
+    async def check(self, scanned: Scanned, trail: Trail) -> Outcome:
+        """All checks of `scanned.direction` on a whole text, at the same time."""
+        policy = self.policies.of(scanned.tenant, scanned.use_case)
+        judged = await judge_all(
+            self._by_name, scanned, policy=policy, rules=policy.rules(scanned.direction)
+        )
+        trail.verdicts.extend(each.verdict for each in judged)
+        return outcome_of(scanned.text, judged)
+
+    @asynccontextmanager
+    async def watching(self, scanned: Scanned, trail: Trail) -> AsyncGenerator[Watch]:
+        """Check an input while other work goes on. Checks still looking at the end are called off
+        and recorded as `not_run`."""
+        policy = self.policies.of(scanned.tenant, scanned.use_case)
+        rules = policy.rules(scanned.direction)
+        blocked: asyncio.Future[Stopped] = asyncio.get_running_loop().create_future()
+        judging = asyncio.create_task(
+            judge_all(
+                self._by_name, scanned, policy=policy, rules=rules, stopped=blocked.set_result
+            )
+        )
+        outcome = asyncio.create_task(_outcome(scanned.text, judging))
+        try:
+            yield Watch(blocked, outcome)
+        finally:
+            await _over(judging)
+            await _over(outcome)
+            blocked.cancel()
+            trail.verdicts.extend(each.verdict for each in _judged(judging, scanned, policy, rules))
+
+    async def isolate(
+        self, evidence: Sequence[Evidence], scanned: Scanned, trail: Trail
+    ) -> Isolated:
+        """The passages that may be sent to a model, numbered anew. `scanned` says who asks."""
+        policy = self.policies.of(scanned.tenant, scanned.use_case)
+        isolated, verdicts = await isolate(evidence, scanned, checks=self._by_name, policy=policy)
+        trail.verdicts.extend(verdicts)
+        return isolated
+
+    @asynccontextmanager
+    async def output(self, scanned: Scanned, trail: Trail) -> AsyncGenerator[OutputStream]:
+        """Guard an output as it comes. `scanned` says what it is about; its text is not read."""
+        policy = self.policies.of(scanned.tenant, scanned.use_case)
+        stream = OutputStream(self._by_name, scanned=scanned, policy=policy)
+        try:
+            yield stream
+        finally:
+            trail.verdicts.extend(stream.verdicts())
+
+
+async def _outcome(text: str, judging: "asyncio.Task[tuple[Judged, ...]]") -> Outcome:
+    return outcome_of(text, await judging)
+
+
+def _judged(
+    judging: "asyncio.Task[tuple[Judged, ...]]",
+    scanned: Scanned,
+    policy: Policy,
+    rules: Mapping[str, Rule],
+) -> tuple[Judged, ...]:
+    if not judging.cancelled():
+        return judging.result()
+    off = NotRun("the request ended before")
+    return tuple(
+        follow(name, off, scanned.direction, rule=rule, policy=policy, called_off=True)
+        for name, rule in rules.items()
+    )

@@ -1,0 +1,55 @@
+"""Prompt injection and jailbreaks: a text that tells the model what to do instead of asking something.
+
+The text is read as it may be meant to be read (`readings`), by patterns (`rules`) and by a linear
+classifier (`linear`). Measured rates: see `MEASURED` in docs/guardrails.md.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from rag.guardrails.checks import Finding, NotRun, Report, Scanned
+from rag.guardrails.linear import LinearModel
+from rag.guardrails.readings import readings
+from rag.guardrails.rules import rule_hits
+
+AT_ONCE_CHARACTERS = 3_000
+"""A longer text is looked through in a thread."""
+_BY_RULE = 0.95
+_WORTH_TELLING = 0.3
+_CLASSIFIED = "wording"
+_HIDDEN = 0.1
+"""What a disguise adds: who hides an instruction means it."""
+
+
+@dataclass(frozen=True, slots=True)
+class InjectionCheck:
+    """A `Check`. `load_linear("injection")` is its classifier."""
+
+    model: LinearModel
+
+    @property
+    def name(self) -> str:
+        return "injection"
+
+    async def scan(self, scanned: Scanned) -> Report | NotRun:
+        if len(scanned.text) <= AT_ONCE_CHARACTERS:
+            return self.look(scanned.text)
+        return await asyncio.to_thread(self.look, scanned.text)
+
+    def look(self, text: str) -> Report:
+        """What is found in any reading of `text`; kinds are those of the rules, `wording` for the
+        classifier, and `hidden:…` where it was disguised."""
+        kinds: dict[str, float] = {}
+        for reading in readings(text):
+            score = self.model.score(reading.text)
+            found = dict.fromkeys(rule_hits(reading.text), _BY_RULE)
+            if reading.how == "none":
+                found[_CLASSIFIED] = score
+            elif found or score >= 0.5:
+                found[f"hidden:{reading.how}"] = min(1.0, max([score, *found.values()]) + _HIDDEN)
+            for kind, each in found.items():
+                kinds[kind] = max(kinds.get(kind, 0.0), each)
+        findings = tuple(
+            Finding(kind, score) for kind, score in kinds.items() if score >= _WORTH_TELLING
+        )
+        return Report(max(kinds.values(), default=0.0), findings)

@@ -1,0 +1,1 @@
+"""Answers that were kept, and what became of the documents they were made of."""

@@ -1,0 +1,1 @@
+"""Budgets, what counts against them, alerts and the usage ledger."""

@@ -1,0 +1,1 @@
+"""Prompts in the ledger: versions, labels, rollouts, and how questions went."""

@@ -1,0 +1,1 @@
+"""How routes turned out."""

@@ -1,0 +1,218 @@
+"""What masking finds, what it costs, and what of a public set would reach a model.
+
+    python tests/benchmarks/bench_masking.py [--thorough] [--out bench/results/masking.json]
+
+Recall is the share of values of which nothing whole is left in what is sent; `touched` the share of
+values of which every word is masked; `masked_beside` the share of characters masked that are no
+personal data by the set's own marks. `cuts` counts the ways to cut each answer in two that were
+tried, all of which must give the text back. Times are the median over texts of the best of five.
+"""
+
+import argparse
+import asyncio
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import root
+
+from rag.adapters.presidio import PresidioNames
+from rag.adapters.sealed_vault import SealedVault
+from rag.guardrails.hits import Hit
+from rag.guardrails.likely_names import likely_names_in
+from rag.guardrails.masking import Masked, Masker
+from rag.guardrails.personal_data import patterns_in
+from rag.guardrails.pii import Depth, PersonalData
+from rag.guardrails.placeholders import any_placeholder
+from rag.guardrails.secrets import secrets_in
+from rag.guardrails.unmasking import Unmasking
+from rag.protocols import Message, ModelPrompt
+from tests.benchmarks.public_data import SCIFACT, SHARED, is_here
+from tests.benchmarks.reporting import report, told
+
+SET = SHARED / "guardrails" / "pii_synth_half.json"
+
+
+@dataclass(slots=True)
+class Found:
+    """Of one depth, over the whole set."""
+
+    values: Counter[str] = field(default_factory=Counter[str])
+    sent: Counter[str] = field(default_factory=Counter[str])
+    touched: Counter[str] = field(default_factory=Counter[str])
+    characters: int = 0
+    masked_beside: int = 0
+    cuts: int = 0
+    changed: int = 0
+    shown: int = 0
+
+    def figures(self) -> dict[str, Any]:
+        return {
+            "values": sum(self.values.values()),
+            "raw_values_sent": sum(self.sent.values()),
+            "recall": {
+                kind: round(1 - self.sent[kind] / count, 3)
+                for kind, count in sorted(self.values.items())
+            },
+            "touched": {
+                kind: round(self.touched[kind] / count, 3)
+                for kind, count in sorted(self.values.items())
+            },
+            "masked_beside": round(self.masked_beside / self.characters, 3),
+            "cuts": self.cuts,
+            "texts_changed": self.changed,
+            "placeholders_shown": self.shown,
+        }
+
+
+def holds(text: str, value: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text) is not None
+
+
+def marked(row: dict[str, Any]) -> list[bool]:
+    """Whether each character is of a value."""
+    text: str = row["full_text"]
+    marks = [False] * len(text)
+    for span in row["spans"]:
+        value: str = span["entity_value"]
+        start: int = span["start_position"]
+        at = start if text.startswith(value, start) else text.find(value)
+        marks[at : at + len(value)] = [True] * len(value)
+    return marks
+
+
+def count_hits(found: Found, row: dict[str, Any], hits: Sequence[Hit]) -> None:
+    text: str = row["full_text"]
+    marks = marked(row)
+    covered = [False] * len(text)
+    for hit in hits:
+        covered[hit.start : hit.end] = [True] * (hit.end - hit.start)
+    found.characters += len(text)
+    found.masked_beside += sum(
+        is_hit and not mark for is_hit, mark in zip(covered, marks, strict=True)
+    )
+    for span in row["spans"]:
+        value: str = span["entity_value"]
+        kind: str = span["entity_type"]
+        found.values[kind] += 1
+        at = text.find(value, max(0, int(span["start_position"]) - 1))
+        found.touched[kind] += all(
+            covered[at + word.start()] for word in re.finditer(r"\w{2,}", value)
+        )
+
+
+def count_sent(found: Found, row: dict[str, Any], told_model: Masked) -> None:
+    sent = told_model.messages[0].content
+    found.sent.update(
+        span["entity_type"] for span in row["spans"] if holds(sent, span["entity_value"])
+    )
+    whole = unmasked(told_model, [sent])
+    expected = row["full_text"]
+    found.changed += " ".join(whole.casefold().split()) != " ".join(expected.casefold().split())
+    found.shown += any_placeholder().search(whole) is not None
+    for cut in range(1, len(sent)):
+        found.cuts += 1
+        found.changed += unmasked(told_model, [sent[:cut], sent[cut:]]) != whole
+
+
+def unmasked(told_model: Masked, pieces: Iterable[str]) -> str:
+    unmasking = Unmasking(told_model.placeholders, told_model.vault)
+    return "".join([*map(unmasking.feed, pieces), unmasking.flush()])
+
+
+async def measured(rows: Sequence[dict[str, Any]], finder: PersonalData, depth: Depth) -> Found:
+    masker = Masker(finder=finder, new_vault=SealedVault)
+    found = Found()
+    for done, row in enumerate(rows):
+        told(f"{depth}:", done, len(rows))
+        count_hits(found, row, await finder.find(row["full_text"], depth=depth, secrets=True))
+        prompt = ModelPrompt(messages=(Message("user", row["full_text"]),))
+        count_sent(found, row, await masker.mask(prompt, depth=depth))
+    return found
+
+
+def milliseconds(look: Callable[[str], object], texts: Sequence[str]) -> float:
+    def best(text: str) -> float:
+        times: list[float] = []
+        for _ in range(5):
+            began = perf_counter()
+            look(text)
+            times.append(perf_counter() - began)
+        return min(times)
+
+    return round(median(map(best, texts)) * 1_000, 3)
+
+
+def costs(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Milliseconds for 1,000 characters."""
+    dense = " ".join(row["full_text"] for row in rows)
+    documents = "\n".join(
+        path.read_text("utf-8")
+        for path in sorted((root.ROOT / "corpora/aldermoor/documents").rglob("*.md"))
+    )
+    texts = {"dense personal data": dense, "documents of the sample company": documents}
+    if is_here(SCIFACT):
+        lines = (SCIFACT / "corpus.jsonl").read_text("utf-8").splitlines()[:200]
+        texts["abstracts"] = " ".join(json.loads(line)["text"] for line in lines)
+    return {
+        name: {
+            "patterns": milliseconds(lambda text: list(patterns_in(text)), thousands(text)),
+            "secrets": milliseconds(lambda text: list(secrets_in(text)), thousands(text)),
+            "likely, beside patterns": milliseconds(likely_names_in, thousands(text)),
+        }
+        for name, text in texts.items()
+    }
+
+
+def thousands(text: str) -> list[str]:
+    return [text[at : at + 1_000] for at in range(0, min(len(text), 60_000) - 999, 1_000)]
+
+
+async def of_names(names: PresidioNames, rows: Sequence[dict[str, Any]]) -> float:
+    dense = " ".join(row["full_text"] for row in rows)
+    times: list[float] = []
+    for text in thousands(dense)[:20]:
+        began = perf_counter()
+        await names.find(text)
+        times.append(perf_counter() - began)
+    return round(median(times) * 1_000, 1)
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--thorough", action="store_true", help="with the model of names too")
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    if not SET.exists():
+        print(f"not measured: {SET} is not there", file=sys.stderr)
+        return
+    rows: list[dict[str, Any]] = json.loads(SET.read_text("utf-8"))
+    figures: dict[str, Any] = {"ms_for_1000_characters": costs(rows)}
+    finder = PersonalData()
+    for depth in (Depth.PATTERNS, Depth.LIKELY):
+        figures[depth] = (await measured(rows, finder, depth)).figures()
+    if given.thorough:
+        names = PresidioNames()
+        try:
+            await names.load()
+            figures["ms_for_1000_characters"]["names"] = await of_names(names, rows)
+            alone = Found()
+            for row in rows:
+                count_hits(alone, row, await names.find(row["full_text"]))
+            figures["names alone, touched"] = alone.figures()["touched"]
+            thorough = await measured(rows, PersonalData(names=names), Depth.THOROUGH)
+            figures[Depth.THOROUGH] = thorough.figures()
+        finally:
+            names.close()
+    report(figures, given.out)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

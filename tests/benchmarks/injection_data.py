@@ -1,0 +1,111 @@
+"""What the injection check learns from, and is measured on: public sets beside the repository, and ours."""
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from injection_sentences import sentences_of
+from linear_training import Example
+from public_data import CLAPNQ, GUARDRAILS, SCIFACT
+
+_PLANTED = frozenset(
+    "override override_de prompt_leak exfiltration indirect forged_turns hijack tool_abuse".split()
+)
+_CORPUS = Path(__file__).parents[2] / "corpora" / "aldermoor"
+
+
+def examples(*, each: int = 12) -> list[Example]:
+    """All of them. Near-copies share a group: many jailbreaks are edits of a few."""
+    found = [*_jackhhao(), *_wild(), *_ours(each), *_planted(), *_benign()]
+    seen: set[str] = set()
+    unique: list[Example] = []
+    for example in found:
+        key = " ".join(re.findall(r"\w+", example.text.lower()))[:400]
+        if key and key not in seen:
+            seen.add(key)
+            unique.append(example)
+    return unique
+
+
+def _jackhhao() -> Iterator[Example]:
+    with (GUARDRAILS / "jailbreak_train.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            attack = row["type"] == "jailbreak"
+            yield Example(row["prompt"], attack, "jackhhao", _copy_of(row["prompt"]), "jailbreak")
+
+
+def _wild() -> Iterator[Example]:
+    for text in json.loads((GUARDRAILS / "inthewild_jailbreak.json").read_text(encoding="utf-8")):
+        yield Example(text, True, "inthewild", _copy_of(text), "jailbreak")
+
+
+def _ours(each: int) -> Iterator[Example]:
+    for kind in ("attacks", "lookalikes"):
+        for one in sentences_of(kind, each=each):
+            group = f"{kind}-{one.template}"
+            yield Example(one.text, kind == "attacks", f"our {kind}", group, one.family)
+
+
+def _planted() -> Iterator[Example]:
+    """Attacks of ours in the middle of a passage."""
+    passages = [example.text.split() for example in _passages() if len(example.text) > 400]
+    for number, one in enumerate(sentences_of("attacks", each=3, seed=11)):
+        if one.family in _PLANTED:
+            words = passages[number % len(passages)]
+            middle = len(words) // 2
+            text = " ".join((*words[:middle], one.text, *words[middle:]))
+            group = f"attacks-{one.template}"
+            yield Example(text, True, "planted", group, one.family, whole=False)
+
+
+def _benign() -> Iterator[Example]:
+    yield from _questions()
+    yield from _comments()
+    yield from _passages()
+    yield from _company()
+
+
+def _questions() -> Iterator[Example]:
+    lines = (GUARDRAILS / "benign_queries.jsonl").read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines):
+        yield Example(json.loads(line)["text"], False, "halueval", f"halueval-{number}")
+    with (GUARDRAILS / "xstest_prompts.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["label"] == "safe":
+                yield Example(row["prompt"], False, "xstest", f"xstest-{row['id']}")
+
+
+def _comments() -> Iterator[Example]:
+    with (GUARDRAILS / "toxicity_en.csv").open(encoding="utf-8", newline="") as file:
+        for number, row in enumerate(csv.DictReader(file)):
+            yield Example(row["text"], False, "comments", f"comment-{number}")
+
+
+def _passages() -> Iterator[Example]:
+    with (SCIFACT / "corpus.jsonl").open(encoding="utf-8") as file:
+        for number, line in enumerate(file):
+            if number % 8 == 0:
+                yield Example(json.loads(line)["text"], False, "scifact", f"scifact-{number}")
+    for path in sorted(CLAPNQ.glob("clapnq_*.jsonl")):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()[:600]):
+            row = json.loads(line)
+            yield Example(row["input"], False, "clapnq", f"{path.name}-{number}")
+            if number % 3 == 0:
+                text = " ".join(passage["text"] for passage in row["passages"])
+                yield Example(text, False, "clapnq", f"{path.name}-{number}")
+
+
+def _company() -> Iterator[Example]:
+    for path in sorted(_CORPUS.rglob("*.md")):
+        for number, text in enumerate(path.read_text(encoding="utf-8").split("\n\n")):
+            yield Example(text, False, "company", f"{path.name}-{number}")
+    lines = (_CORPUS / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines):
+        yield Example(json.loads(line)["question"], False, "company", f"question-{number}")
+
+
+def _copy_of(text: str) -> str:
+    """The same for texts that begin with the same words, whatever name they give the model."""
+    return " ".join(re.findall(r"[a-z]+", text.lower())[:8])
