@@ -30,7 +30,7 @@ class ServingMemory:
             ask.scope,
             ask.trail,
             passages=serving.retriever.passages,
-            embedder=serving.embedder,
+            embedder=serving.retriever.embedder_for(ask.principal.tenant),
         )
 
     async def keep(self, ask: Ask, chosen: Chosen, made: Made, *, policy: str) -> None:
@@ -44,8 +44,14 @@ class ServingMemory:
             ask.trail,
             asked_at=made.asked_at,
             finish_reason=made.finish_reason,
-            embedder=serving.embedder,
+            embedder=serving.retriever.embedder_for(ask.principal.tenant),
         )
+
+    def should_recheck(self) -> bool:
+        return self.cache.tally.should_recheck()
+
+    def rechecked(self, *, agreed: bool) -> None:
+        self.cache.tally.record_recheck(agreed=agreed)
 
     def _question(
         self, ask: Ask, chosen: Chosen, serving: OpenGeneration, policy: str

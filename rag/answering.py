@@ -34,7 +34,7 @@ from rag.guardrails.flow import Guardrails, Watch
 from rag.guardrails.judging import Stopped
 from rag.packing import CountTokens, pack_evidence
 from rag.prompting import call_of, model_prompt, system_of
-from rag.prompts.choosing import Chosen, Outcome, PromptChoice, Shadow
+from rag.prompts.choosing import Chosen, Outcome, Profile, PromptChoice, Shadow
 from rag.statements import statements_of
 from rag.streams import begun
 from rag.trail import Direction, RequestId, Sent, Trail
@@ -68,6 +68,12 @@ class AnswerMemory(Protocol):
     async def recall(self, ask: Ask, chosen: Chosen, *, policy: str) -> CachedAnswer | None: ...
 
     async def keep(self, ask: Ask, chosen: Chosen, made: "Made", *, policy: str) -> None: ...
+
+    def should_recheck(self) -> bool:
+        """Whether the answer just recalled is one of the sample that is made anew, to compare."""
+        ...
+
+    def rechecked(self, *, agreed: bool) -> None: ...
 
 
 class Escalation(Protocol):
@@ -160,11 +166,14 @@ class Answerer:
         if isinstance(kept, CachedAnswer):
             stopped = await watch.verdict()
             events = [_blocked(stopped)] if isinstance(stopped, Stopped) else _again(ask, kept)
+            # First this: who has heard the end does not come back.
+            if self.memory.should_recheck():
+                self.later(self._rechecked(ask, kept))
             for event in events:
                 yield event
             return
 
-        evidence = await watch.unless_stopped(self._evidence(ask))
+        evidence = await watch.unless_stopped(self._evidence(ask, chosen.profile))
         if isinstance(evidence, Stopped):
             yield _blocked(evidence)
             return
@@ -186,8 +195,8 @@ class Answerer:
                 self.later(self._shadowed(ask, chosen, chosen.shadow, evidence))
             yield Finished(made.outcome)
 
-    async def _evidence(self, ask: Ask) -> tuple[Evidence, ...]:
-        effort = self.efforts[ask.quality]
+    async def _evidence(self, ask: Ask, profile: Profile) -> tuple[Evidence, ...]:
+        effort = replace(self.efforts[ask.quality], **profile)
         retrieved = await self.retriever.retrieve(
             Query(
                 text=ask.question,
@@ -260,28 +269,37 @@ class Answerer:
         stricter prompt where this one invented."""
         if draft.is_settled:
             return None
-        dearer = self.routes.escalation(call, draft.model)
+        # The catalogue's name: what the provider calls the model is its own affair.
+        answered_by = ask.trail.attempts[-1].model if ask.trail.attempts else draft.model
+        dearer = self.routes.escalation(call, answered_by)
         if draft.abstained or call.step == ANSWER_STRICT:
             return dearer
         strict = self.prompts.choose(ANSWER_STRICT, ask.trail.account, locale=ask.locale)
         prompt = model_prompt(strict.prompt, ask.question, draft.evidence, self.prompts.canary)
         return replace(dearer or call, step=ANSWER_STRICT, prompt=prompt)
 
+    async def _rechecked(self, ask: Ask, kept: CachedAnswer) -> None:
+        """The same question answered anew, to see whether the kept answer is what it would be."""
+        anew = replace(ask, trail=_trail_behind(ask.trail, "recheck"))
+        outcome = await replace(self, memory=NoMemory()).ask(anew)
+        quoted = {(each.chunk.id, each.span) for each in kept.answer.citations}
+        agreed = isinstance(outcome, Answer) and any(
+            (each.chunk.id, each.span) in quoted for each in outcome.citations
+        )
+        self.memory.rechecked(agreed=agreed)
+
     async def _shadowed(
         self, ask: Ask, chosen: Chosen, shadow: Shadow, evidence: tuple[Evidence, ...]
     ) -> None:
         """The same question answered once more, for nobody to see."""
         began = perf_counter()
-        trail = Trail(
-            request=RequestId(f"{ask.trail.request}-shadow"),
-            account=ask.trail.account,
-            use_case=ask.trail.use_case,
-            endpoint="shadow",
-        )
+        trail = _trail_behind(ask.trail, "shadow")
         tried = replace(chosen, prompt=shadow.prompt, model=shadow.model, shadow=None)
         again = replace(ask, trail=trail)
         ok, outcome = False, None
         try:
+            if shadow.profile:
+                evidence = await self._evidence(again, shadow.profile)
             scanned = replace(_scanned(again, "output"), evidence=evidence)
             async with self.guardrails.output(scanned, trail) as output:
                 draft = Draft(evidence, statements_of(evidence), self.grounding, output)
@@ -313,6 +331,22 @@ class NoMemory:
 
     async def keep(self, ask: Ask, chosen: Chosen, made: Made, *, policy: str) -> None:
         del ask, chosen, made, policy
+
+    def should_recheck(self) -> bool:
+        return False
+
+    def rechecked(self, *, agreed: bool) -> None:
+        del agreed
+
+
+def _trail_behind(trail: Trail, name: str) -> Trail:
+    """Of what is done for nobody to see, after an answer."""
+    return Trail(
+        request=RequestId(f"{trail.request}-{name}"),
+        account=trail.account,
+        use_case=trail.use_case,
+        endpoint=name,
+    )
 
 
 def _scanned(ask: Ask, direction: Direction) -> Scanned:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from rag.asking import Ask
-from rag.gateway.calls import ModelCall, RetrievalSignals
+from rag.gateway.calls import ModelCall
+from rag.gateway.complexity import signals_of
 from rag.prompts.choosing import Chosen
 from rag.prompts.registry import render
 from rag.prompts.versions import Prompt
@@ -41,21 +42,4 @@ def system_of(call: ModelCall) -> str:
     """What the model was told that no answer may repeat."""
     return "\n".join(
         message.content for message in call.prompt.messages if message.role == "system"
-    )
-
-
-def signals_of(evidence: Sequence[Evidence]) -> RetrievalSignals:
-    """What the evidence tells of how hard its question is. There is at least one passage."""
-    scores = sorted((each.hit.score for each in evidence), reverse=True)
-    both = [
-        each
-        for each in evidence
-        if each.hit.ranks.dense is not None and each.hit.ranks.sparse is not None
-    ]
-    return RetrievalSignals(
-        top_score=scores[0],
-        gap=scores[0] - scores[1] if len(scores) > 1 else scores[0],
-        passages=len(evidence),
-        documents=len({each.hit.chunk.document.id for each in evidence}),
-        agreement=len(both) / len(evidence),
     )

@@ -16,7 +16,7 @@ def scores_of(question: str, texts: Sequence[str]) -> list[float]:
     """
     wanted = set(content_words(question))
     counted = [Counter(content_words(text)) for text in texts]
-    mean = sum(map(Counter.total, counted)) / len(counted) if counted else 0.0
+    mean = sum(each.total() for each in counted) / len(counted) if counted else 0.0
     rarity = {
         term: math.log(1 + (len(texts) - found + 0.5) / (found + 0.5))
         for term in wanted

@@ -89,9 +89,13 @@ def _told(lines: list[str], most: int = 400) -> list[str]:
     return [*older, *lines[-most // 2 :]]
 
 
-def anchor(*, tenant: Tenant = None) -> None:
-    """A signed line on where the chain ends now, to be kept elsewhere."""
-    for each in call("GET", f"{AUDIT}/anchor", tenant)["anchors"]:
+def anchor(*, tenant: Tenant = None, as_json: AsJson = False) -> None:
+    """A signed line on where the chain ends now, to be kept elsewhere: JSON in any case."""
+    anchors = call("GET", f"{AUDIT}/anchor", tenant)["anchors"]
+    if as_json:
+        show_json(anchors)
+        return
+    for each in anchors:
         show(json.dumps(each))
 
 

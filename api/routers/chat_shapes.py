@@ -12,6 +12,9 @@ from rag.errors import InvalidRequest
 from rag.types import Usage
 
 
+MAX_SCHEMA_CHARACTERS = 20_000
+
+
 class Foreign(BaseModel):
     """A shape that is not ours: what we do not know of it is left alone."""
 
@@ -57,7 +60,18 @@ class ResponseFormat(Foreign):
             case "json_schema":
                 if self.json_schema is None:
                     raise InvalidRequest("response_format: json_schema says no schema")
-                return self.json_schema.schema_
+                return _harmless(self.json_schema.schema_)
+
+
+def _harmless(schema: dict[str, Any]) -> dict[str, Any]:
+    """Raises `InvalidRequest` for a schema that could hold up everybody else: by its size, or by a
+    pattern that takes for ever on the right text."""
+    written = json.dumps(schema)
+    if len(written) > MAX_SCHEMA_CHARACTERS:
+        raise InvalidRequest(f"response_format: more than {MAX_SCHEMA_CHARACTERS} characters")
+    if '"pattern"' in written or '"patternProperties"' in written:
+        raise InvalidRequest("response_format: patterns are not supported")
+    return schema
 
 
 class ChatRequest(Foreign):

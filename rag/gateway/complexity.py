@@ -1,4 +1,4 @@
-"""How hard a question looks: for a cheap model, and with what was found for it.
+"""How hard a question looks for a cheap model, by its words or by what was found for it.
 
 Two logistic functions of a few plain features, no language model. Their weights stand in
 `complexity.json` beside this file, made by tests/benchmarks/fit_complexity.py; what they are worth
@@ -46,16 +46,15 @@ class LearnedComplexity:
     """Satisfies `rag.gateway.routing.Complexity`."""
 
     question: Logistic
-    """Whether a cheap model gets it wrong, from the question alone."""
+    """Whether a cheap model gets it wrong, from the question alone: for an app's own messages."""
     retrieval: Logistic
-    """Whether the evidence holds an answer that a cheap model misses; has the logit of `question`
-    among its features."""
+    """Whether a cheap model misses the answer that the evidence holds, from what was found. The
+    question's own features told nothing beside it (docs/models.md)."""
 
     def __call__(self, question: str, signals: RetrievalSignals | None) -> float:
-        logit = self.question.logit(question_features(question))
         if signals is not None:
-            logit = self.retrieval.logit(retrieval_features(logit, signals))
-        return _sigmoid(logit)
+            return _sigmoid(self.retrieval.logit(retrieval_features(signals)))
+        return _sigmoid(self.question.logit(question_features(question)))
 
 
 def learned_from() -> frozenset[str]:
@@ -92,12 +91,11 @@ def question_features(question: str) -> Features:
     }
 
 
-def retrieval_features(question_logit: float, signals: RetrievalSignals) -> Features:
+def retrieval_features(signals: RetrievalSignals) -> Features:
+    """How many passages there are is no feature: it is what was asked for, nearly always."""
     return {
-        "question": question_logit,
         "top_score": signals.top_score,
         "gap": signals.gap,
-        "passages": math.log1p(signals.passages),
         "documents": math.log1p(signals.documents),
         "agreement": signals.agreement,
     }

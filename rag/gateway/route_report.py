@@ -17,7 +17,7 @@ from rag.trail import UseCase
 
 Strategy = Literal["routed", "always_cheap", "always_best", "random"]
 
-_BINS = 5
+_BINS = 20
 _JUDGED = frozenset({"answered", "no_evidence", "ungrounded", "escalated", "failed"})
 """What tells of a model. A block or an asker who went away does not."""
 

@@ -106,7 +106,10 @@ DEFAULT_RULES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
-    """From which complexity on a balanced question begins at a dearer model."""
+    """From which complexity on a balanced question begins at a dearer model.
+
+    It pays above 1 - cheap price / dear price; below, a second try costs less in the mean.
+    """
 
     standard: float = 0.55
     premium: float = 0.75

@@ -1,7 +1,9 @@
 """Prompt injection and jailbreaks: a text that tells the model what to do instead of asking something.
 
 The text is read as it may be meant to be read (`readings`), by patterns (`rules`) and by a linear
-classifier (`linear`). Measured rates: see `MEASURED` in docs/guardrails.md.
+classifier (`linear`). On what it never saw: .93 of jailbreaks at .02 of ordinary prompts, .77 of our
+attacks by templates left out, at most .01 of ordinary questions, .09 of our look-alikes by templates
+left out. docs/guardrails.md has the rest, by family.
 """
 
 import asyncio

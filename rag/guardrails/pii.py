@@ -98,6 +98,7 @@ class PersonalData:
             if found is None:
                 found = tuple(covering(await self._look(passage, depth, secrets=secrets)))
                 self.places.put(key, found)
+                await asyncio.sleep(0)  # a prompt has many passages: others come in between
             hits += (Hit(start + hit.start, start + hit.end, hit.kind) for hit in found)
         return hits
 

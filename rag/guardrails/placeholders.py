@@ -62,7 +62,7 @@ class Placeholders:
 
     def draw(self, kind: str) -> tuple[str, str]:
         """A new code, and the placeholder with it."""
-        code = "".join(secrets.choice(_LETTERS) for _ in range(CODE_LENGTH))
+        code = _letters(CODE_LENGTH)
         return code, f"<{kind_shown(kind)}-{self.nonce}{code}>"
 
     def code_of(self, match: re.Match[str]) -> str:
@@ -79,7 +79,7 @@ def placeholders_for(texts: Iterable[str], usual: Placeholders | None = None) ->
     everything = "\n".join(texts).lower()
     if usual is not None and usual.nonce not in everything:
         return usual
-    while (nonce := "".join(secrets.choice(_LETTERS) for _ in range(NONCE_LENGTH))) in everything:
+    while (nonce := _letters(NONCE_LENGTH)) in everything:
         pass
     bare = rf"{nonce}(?:[ -]?{_ANY}{{5}}|{_ANY}{{0,4}})"
     found = (
@@ -91,6 +91,11 @@ def placeholders_for(texts: Iterable[str], usual: Placeholders | None = None) ->
         found=re.compile(found, re.IGNORECASE),
         begun=re.compile(_begun(nonce), re.IGNORECASE),
     )
+
+
+def _letters(number: int) -> str:
+    """One call of the system for all of them: a prompt has hundreds of codes."""
+    return "".join(_LETTERS[byte % len(_LETTERS)] for byte in secrets.token_bytes(number))
 
 
 # --- the form, whole and begun --------------------------------------------------------------------

@@ -41,17 +41,9 @@ _URL = re.compile(r"(?:%[0-9A-Fa-f]{2}[^\s%]{0,40}){3,}")
 _ENTITY = re.compile(r"&#x?[0-9a-fA-F]{2,6};")
 _ESCAPE = re.compile(r"(?:\\u00[0-9a-fA-F]{2}){3,}")
 _JOINS = re.compile(r"[\"']\s*(?:\+|&|,|\.|\|\||and)\s*[\"']")
-_ROT13 = (
-    "vtaber",
-    "vafgehpgvba",
-    "cebzcg",
-    "cerivbhf",
-    "erirny",
-    "qvfertneq",
-    "sbetrg",
-    "cnffjbeq",
-)
-_BACKWARDS = ("erongi", "snoitcurtsni", "tpmorp", "suoiverp", "laever", "dragersid", "drowssap")
+_ROT13 = ("vtaber", "vafgehpgvba", "cebzcg", "erirny", "sbetrg", " gur ", " lbhe ", " naq ", " nyy ", " lbh ")  # fmt: skip
+_BACKWARDS = ("erongi", "snoitcurtsni", "tpmorp", "laever", "tegrof", " eht ", " ruoy ", " lla ", " uoy ", " llet ")  # fmt: skip
+"""Words of attacks, and the commonest of all, rotated by 13 letters, and backwards."""
 _MOST_BLOBS = 8
 _LEAST_READABLE = 0.85
 

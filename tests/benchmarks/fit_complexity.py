@@ -72,13 +72,9 @@ def fit_question(graded: Sequence[Graded]) -> Logistic:
     return fit(rows, [not each.cheap for each in graded])
 
 
-def fit_retrieval(quoted: Sequence[Quoted], question: Logistic) -> Logistic:
-    return fit([features_of(each, question) for each in quoted], [each.missed for each in quoted])
-
-
-def features_of(quoted: Quoted, question: Logistic) -> Features:
-    logit = question.logit(question_features(quoted.question))
-    return retrieval_features(logit, quoted.signals)
+def fit_retrieval(quoted: Sequence[Quoted]) -> Logistic:
+    rows = [retrieval_features(each.signals) for each in quoted]
+    return fit(rows, [each.missed for each in quoted])
 
 
 def fit(rows: Sequence[Features], hard: Sequence[bool]) -> Logistic:
@@ -142,7 +138,7 @@ def main() -> None:
     learned = {
         "made_by": "tests/benchmarks/fit_complexity.py",
         "question": as_json(question),
-        "retrieval": as_json(fit_retrieval(own, question)),
+        "retrieval": as_json(fit_retrieval(own)),
         "learned_from": {file.subject: file.sha256 for file in files},
     }
     WEIGHTS.write_text(json.dumps(learned, indent=2) + "\n", encoding="utf-8")

@@ -1,7 +1,7 @@
 """Fits the classifier of the injection check, and measures what it does on what it never saw.
 
 Two measurements, both of the whole check (disguises, rules and classifier):
-- *folds*: a third of all groups is left out at a time. Near-copies of a jailbreak are one group,
+- *folds*: half of all groups is left out at a time. Near-copies of a jailbreak are one group,
   and so are all expansions of one template of ours.
 - *sources*: a whole source is left out at a time.
 
@@ -27,7 +27,7 @@ from rag.guardrails.linear import LinearModel
 C = 3.0
 EACH = 12
 """Expansions of each of our templates."""
-FOLDS = 3
+FOLDS = 2
 SCALE = 1.0
 THRESHOLD = 1.0
 """Of the raw score: chosen on the folds, for 0.03 false positives on look-alikes and fewer elsewhere."""

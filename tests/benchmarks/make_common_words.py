@@ -20,7 +20,7 @@ from pathlib import Path
 from zlib import crc32
 
 import numpy as np
-import root  # noqa: F401 - for the path that it sets
+import root
 
 from tests.benchmarks.public_data import SHARED
 

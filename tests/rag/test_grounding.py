@@ -106,3 +106,69 @@ async def test_a_no_in_one_column_denies_that_column_alone(
 ) -> None:
     judged = await support(sentence, HashEmbedder(), PAY)
     assert judged.disagreement == disagreement
+
+
+RULES = """Staff may work from abroad for up to 15 working days a year.
+Claims are entered within 30 days of the end of the trip.
+The trip is set at 7.1 mm/s and the alarm at 4.5 mm/s.
+Drawings may not be pasted into public AI services.
+The order book was £24.6m.
+Das Werk hat 3.412 MWh Strom verbraucht.
+Carried days must be taken before 31 March."""
+
+
+@pytest.mark.parametrize(
+    ("sentence", "disagreement"),
+    [
+        ("Claims are entered within 30 weeks of the end of the trip.", "units"),
+        ("The trip is set at 7.1 cm/s and the alarm at 4.5 mm/s.", "units"),
+        ("The order book was €24.6m.", "units"),
+        ("The order book was £24.6bn.", "numbers"),
+        ("Das Werk hat 3.412 kWh Strom verbraucht.", "units"),
+        ("Staff may work from abroad for at least 15 working days a year.", "negation"),
+        ("Staff may work from abroad for up to 15 working days a month.", "units"),
+        ("Drawings may be pasted into public AI services.", "negation"),
+        ("Carried days must be taken after 31 March.", "negation"),
+        ("Das Werk hat 3.412 MWh Strom nicht verbraucht.", "negation"),
+    ],
+)
+async def test_another_unit_bound_or_sense_is_rejected(sentence: str, disagreement: str) -> None:
+    judged = await support(sentence, HashEmbedder(), RULES)
+    assert judged.disagreement == disagreement
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Claims are entered within thirty days of the end of the trip.",
+        "According to the policy, claims are entered within 30 days of the end of the trip.",
+        "Staff may work from abroad for at most fifteen working days a year.",
+        "Drawings must not be pasted into public AI services.",
+        "The order book was £24.6 million.",
+    ],
+)
+async def test_the_same_quantity_written_otherwise_is_supported(sentence: str) -> None:
+    assert (await support(sentence, HashEmbedder(), RULES)).disagreement is None
+
+
+async def test_a_sentence_that_names_its_topic_and_invents_the_rest_is_rejected() -> None:
+    found = hit(
+        "Subject: Order 26-11873: four rotors missing", document="Order 26-11873 rotors missing"
+    )
+    statements = statements_of(
+        [Evidence(number=1, hit=found, text=found.chunk.text, parts=(found,))]
+    )
+    sentence = (
+        "The order 26-11873 of four missing rotors is praised by an outside jury every spring."
+    )
+    judged = await GroundingCheck(embedder=HashEmbedder()).support(sentence, statements)
+    assert judged is not None
+    assert judged.disagreement == "words"
+
+
+async def test_what_one_statement_lacks_may_stand_beside_it_among_the_same_words() -> None:
+    text = "Ada Byrne is a Scottish engineer.\nShe designed the seal SEAL-44 for hot water in 1998."
+    sentence = "Ada Byrne, a Scottish engineer, designed the seal SEAL-44 for hot water in 1998."
+    assert (await support(sentence, HashEmbedder(), text)).disagreement is None
+    other = "Ada Byrne, a Norwegian engineer, designed the seal SEAL-44 for hot water in 1998."
+    assert (await support(other, HashEmbedder(), text)).disagreement == "names"

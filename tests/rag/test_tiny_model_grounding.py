@@ -4,13 +4,12 @@ import re
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 
-import httpx
 import pytest_asyncio
 from pydantic import SecretStr
-from rag.adapters.openai_compatible import OpenAICompatibleModel
 
 from rag.access import Principal, PrincipalId
 from rag.adapters.onnx_embedder import OnnxEmbedder
+from rag.adapters.openai_wire import OpenAIWire
 from rag.asking import AskEvent, Finished, SentenceJudged, TextReleased
 from rag.grounding import SUPPORTED, GroundingCheck
 from rag.packing import pack_evidence
@@ -72,8 +71,7 @@ def _short_prompt() -> Prompt:
 
 @pytest_asyncio.fixture(name="model")
 async def tiny_model(model_server: ModelServer) -> AsyncGenerator[LanguageModel]:
-    model = OpenAICompatibleModel(
-        client=httpx.AsyncClient(),
+    model = OpenAIWire(
         base_url=model_server.base_url,
         model=MODEL_NAME,
         api_key=SecretStr(model_server.api_key),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, distinct, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, select
 
 from rag.access import TenantId
 from rag.errors import InvalidRequest, NotFound
@@ -38,7 +38,7 @@ class BudgetLedger:
 
     async def tenants(self) -> list[TenantId]:
         """Those that have budgets."""
-        rows = await self.database.rows(select(distinct(BudgetRow.tenant).label("tenant")))
+        rows = await self.database.rows(select(BudgetRow.tenant).distinct())
         return sorted(TenantId(row.tenant) for row in rows)
 
     async def put(self, budget: Budget) -> None:

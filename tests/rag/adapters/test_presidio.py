@@ -15,7 +15,7 @@ TEXT = "Krzysztof Nowak flew to Stockholm for Siemens, and pays with 4111 1111 1
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def names() -> AsyncGenerator[PresidioNames]:
-    finder = PresidioNames()
+    finder = PresidioNames(load_timeout_s=600)
     try:
         await finder.load()
         yield finder

@@ -63,7 +63,6 @@ class Interleavings:
             for topic in TOPICS:
                 for number in range(DOCUMENTS_OF_A_TOPIC):
                     await self._put((tenant, topic, number))
-        self.company.clock.passes(minutes=1)
 
     async def run(self, steps: int) -> None:
         kinds = (
@@ -85,6 +84,7 @@ class Interleavings:
     # --- what people do --------------------------------------------------------------------------
 
     async def ask(self) -> None:
+        self.company.clock.passes(seconds=10)
         tenant, topic, user = self._one_of_all()
         text = self.rng.choice(WAYS_TO_ASK).format(topic)
         found = await self._look_up(text, tenant, user)
