@@ -10,6 +10,7 @@ from api.background import Background, open_background
 from api.gateway import open_gateway
 from api.generations import GenerationsInUse, ServingRetriever
 from api.guarding import build_guardrails
+from api.limits import open_token_rates, token_rates_of
 from api.masking import open_masking
 from api.money import Money, open_accounted
 from api.prompts import PromptsInUse
@@ -21,6 +22,7 @@ from rag.chatting import Chatter
 from rag.gateway.answer_cache.cache import AnswerCache
 from rag.gateway.catalogue import Catalogue
 from rag.gateway.routing import Router
+from rag.gateway.token_rates import RateLimitedGateway
 from rag.grounding import GroundingCheck
 from rag.prompts.registry import shipped_versions
 from rag.prompts.versions import Prompt
@@ -46,12 +48,13 @@ async def open_answering(
     prompts: PromptsInUse,
     cache: AnswerCache,
 ) -> AsyncGenerator[Answering]:
-    """Masking around accounting around routing; both flows go through it.
+    """Masking around rate limits around accounting around routing; both flows go through it.
 
     Errors: `ConfigurationError`.
     """
     catalogue = router.catalogue
-    guardrails = build_guardrails(settings)
+    grounding = GroundingCheck(embedder=embedder)
+    guardrails = build_guardrails(settings, grounding=grounding, canary=lambda: prompts.canary)
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(
             open_gateway(
@@ -63,8 +66,12 @@ async def open_answering(
                 opened.gateway, money=money, routes=router, catalogue=catalogue, settings=settings
             )
         )
+        rates = await stack.enter_async_context(open_token_rates(settings))
+        limited = RateLimitedGateway(
+            accounted, rates=rates, rates_of=token_rates_of(settings.rate_limits)
+        )
         masked = await stack.enter_async_context(
-            open_masking(accounted, settings=settings, catalogue=catalogue, prompts=_own_prompts())
+            open_masking(limited, settings=settings, catalogue=catalogue, prompts=_own_prompts())
         )
         background = await stack.enter_async_context(open_background())
         quotes_only = all(model.extractive for model in catalogue.models)
@@ -75,7 +82,7 @@ async def open_answering(
                 routes=router,
                 prompts=prompts,
                 guardrails=guardrails,
-                grounding=GroundingCheck(embedder=embedder),
+                grounding=grounding,
                 count_tokens=embedder.count_tokens,
                 memory=ServingMemory(
                     cache=cache, generations=generations, profile=profile_of(settings, catalogue)

@@ -181,7 +181,9 @@ def disagreement_of(said: Claim, shown: Shown, beside: Sequence[Claim] = ()) -> 
         _named(word, said, shown, beside) for word in said.sequence if word.is_name
     ):
         return "names"
-    if (exchanged := _exchanged(said, shown.alone)) is not None:
+    # A row is read out by its columns' names, in an order of the reader's own.
+    prose = shown.statement.row is None
+    if prose and (exchanged := _exchanged(said, shown.alone)) is not None:
         return exchanged
     denied = [each.polarity for each in beside]
     return "negation" if said.polarity.contradicts(shown.spoken.polarity, denied) else None

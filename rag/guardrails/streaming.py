@@ -29,6 +29,9 @@ LOOK_BACK = 400
 """Characters already released that a check sees before the ones that wait."""
 _LONGEST_WAIT = 400
 """A token that never ends is released beyond so many characters, as far as it was checked."""
+_FIRST_STEP, _LONGEST_STEP = 8, 64
+"""Characters that are worth a look: the first few at once, later ones some words at a time. Each
+look goes over what stands before, too."""
 _WHOLE = re.compile(
     r"\[[^\]\n]{0,300}(?:\](?:\([^)\n]{0,400}\)|[^(])|\n)"  # a link, or no link after all
     r"|<(?:[^>\n]{0,400}[>\n]|[^A-Za-z/!])"  # a tag, or a sign
@@ -127,7 +130,10 @@ class OutputStream:
         if self._rules((Stage.SENTENCE,)):
             sentences = split_sentences(self._waiting)
             return sentences[-1].start if len(sentences) > 1 else 0
-        return max(0, min(_finished(self._waiting), len(self._waiting) - self.policy.hold_back))
+        most = len(self._waiting) - self.policy.hold_back
+        if most < min(_LONGEST_STEP, _FIRST_STEP + len(self.released) // 4):
+            return 0
+        return max(0, min(_finished(self._waiting), most))
 
     async def _release(self, ready: int) -> list[OutputEvent]:
         """Check what waits, all of it, and release the first `ready` characters."""

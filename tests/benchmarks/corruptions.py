@@ -193,11 +193,21 @@ _SAME = (
 
 def said_otherwise(sentence: str, chance: random.Random) -> str | None:
     """`sentence` with one small change that leaves what it says as it is; None where none fits."""
+    ways = [*_other_words(sentence), *_other_digits(sentence), *_other_order(sentence)]
+    return chance.choice(ways) if ways else None
+
+
+def _other_words(sentence: str) -> list[str]:
+    return [
+        sentence[: match.start()] + new + sentence[match.end() :]
+        for one, other in _SAME
+        for old, new in ((one, other), (other, one))
+        if (match := re.search(rf"(?<!\w){re.escape(old)}(?!\w)", sentence))
+    ]
+
+
+def _other_digits(sentence: str) -> list[str]:
     ways: list[str] = []
-    for one, other in _SAME:
-        for old, new in ((one, other), (other, one)):
-            if match := re.search(rf"(?<!\w){re.escape(old)}(?!\w)", sentence):
-                ways.append(sentence[: match.start()] + new + sentence[match.end() :])
     for value, word in enumerate(_SMALL, start=2):
         if match := re.search(rf"\b{word}\b", sentence):
             ways.append(sentence[: match.start()] + str(value) + sentence[match.end() :])
@@ -205,6 +215,11 @@ def said_otherwise(sentence: str, chance: random.Random) -> str | None:
             ways.append(sentence[: match.start()] + word + sentence[match.end() :])
     if match := re.search(r"\b(\d{1,3}),(\d{3})\b(?!,)", sentence):
         ways.append(sentence.replace(match[0], match[1] + match[2]))
+    return ways
+
+
+def _other_order(sentence: str) -> list[str]:
+    ways: list[str] = []
     if match := re.match(
         r"((?:In|On|From|At|For|After|Before|Until) [^,.]{3,40}), (.+?)\.?$", sentence
     ):
@@ -216,4 +231,4 @@ def said_otherwise(sentence: str, chance: random.Random) -> str | None:
             sentence[0].lower() if re.match(r"(The|A|An|All|Each|It)\b", sentence) else sentence[0]
         )
         ways.append(f"According to the document, {first}{sentence[1:]}")
-    return chance.choice(ways) if ways else None
+    return ways

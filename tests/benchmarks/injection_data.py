@@ -10,15 +10,12 @@ from injection_sentences import sentences_of
 from linear_training import Example
 from public_data import CLAPNQ, GUARDRAILS, SCIFACT
 
-_PLANTED = frozenset(
-    "override override_de prompt_leak exfiltration indirect forged_turns hijack tool_abuse".split()
-)
 _CORPUS = Path(__file__).parents[2] / "corpora" / "aldermoor"
 
 
 def examples(*, each: int = 12) -> list[Example]:
     """All of them. Near-copies share a group: many jailbreaks are edits of a few."""
-    found = [*_jackhhao(), *_wild(), *_ours(each), *_planted(), *_benign()]
+    found = [*_jackhhao(), *_wild(), *_ours(each), *_benign()]
     seen: set[str] = set()
     unique: list[Example] = []
     for example in found:
@@ -46,18 +43,6 @@ def _ours(each: int) -> Iterator[Example]:
         for one in sentences_of(kind, each=each):
             group = f"{kind}-{one.template}"
             yield Example(one.text, kind == "attacks", f"our {kind}", group, one.family)
-
-
-def _planted() -> Iterator[Example]:
-    """Attacks of ours in the middle of a passage."""
-    passages = [example.text.split() for example in _passages() if len(example.text) > 400]
-    for number, one in enumerate(sentences_of("attacks", each=3, seed=11)):
-        if one.family in _PLANTED:
-            words = passages[number % len(passages)]
-            middle = len(words) // 2
-            text = " ".join((*words[:middle], one.text, *words[middle:]))
-            group = f"attacks-{one.template}"
-            yield Example(text, True, "planted", group, one.family, whole=False)
 
 
 def _benign() -> Iterator[Example]:

@@ -22,7 +22,7 @@ from rag.guardrails.linear import LinearModel, best_window, indices_of, windows_
 from rag.guardrails.readings import folded
 
 SIZE = 1 << 16
-_MOST_WINDOWS = 32
+_MOST_WINDOWS = 16
 _TELLING = 2
 
 
@@ -34,8 +34,6 @@ class Example:
     group: str
     """What is never split between training and test: near-copies, expansions of one template."""
     family: str = ""
-    whole: bool = True
-    """Whether all of the text is what it is; else some sentence in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +51,9 @@ def fit(examples: Sequence[Example], *, c: float, size: int = SIZE) -> Fitted:
     class, and both classes weigh the same."""
     words = [words_of(folded(example.text)) for example in examples]
     first = [[part[:400]] for part in words]
-    fitted = _fit(
-        [each if example.whole else [] for each, example in zip(first, examples, strict=True)],
-        examples,
-        c=c,
-        size=size,
-    )
+    fitted = _fit(first, examples, c=c, size=size)
     second = [
-        ([*whole] if example.whole else [])
-        + (_telling(part, fitted) if example.positive else _windows(part))
+        [*whole, *(_telling(part, fitted) if example.positive else _windows(part))]
         for part, whole, example in zip(words, first, examples, strict=True)
     ]
     return _fit(second, examples, c=c, size=size)
@@ -118,7 +110,8 @@ def _fit(
     weight: NDArray[np.float64] = np.array(shares, np.float64)
     truth = np.array(labels)
     for side in (True, False):
-        weight[truth == side] *= len(labels) / 2 / float(np.sum(weight[truth == side]))
+        total = float(np.sum(weight, where=truth == side))
+        weight = np.where(truth == side, weight * len(labels) / 2 / total, weight)
     model = LogisticRegression(C=c, max_iter=200, tol=1e-3)
     model.fit(matrix, truth, sample_weight=weight)
     weights = model.coef_[0].astype(np.float32)

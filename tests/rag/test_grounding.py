@@ -172,3 +172,23 @@ async def test_what_one_statement_lacks_may_stand_beside_it_among_the_same_words
     assert (await support(sentence, HashEmbedder(), text)).disagreement is None
     other = "Ada Byrne, a Norwegian engineer, designed the seal SEAL-44 for hot water in 1998."
     assert (await support(other, HashEmbedder(), text)).disagreement == "names"
+
+
+async def test_a_row_that_is_read_out_in_another_order_is_supported() -> None:
+    table = """Revenue in £m
+
+| Segment | Q2 2025 | Q3 2025 |
+| --- | --- | --- |
+| New Pumps | 9.1 | 8.4 |
+| Spares and Service | 2.4 | 2.8 |"""
+    found = hit(table, document="Results", table=True)
+    statements = statements_of([Evidence(number=1, hit=found, text=table, parts=(found,))])
+    check = GroundingCheck(embedder=HashEmbedder())
+    for sentence, supported in (
+        ("Spares and Service - Q3 2025: 2.8", True),
+        ("Q3 2025: Spares and Service, 2.8", True),
+        ("Spares and Service - Q3 2025: 8.2", False),
+    ):
+        judged = await check.support(sentence, statements)
+        assert judged is not None
+        assert (judged.disagreement is None) == supported
