@@ -12,7 +12,7 @@ MOST = 16
 
 
 class Background:
-    """Satisfies `rag.answering.Later`. Made by `open_background`."""
+    """Satisfies `rag.asking_protocols.Later`. Made by `open_background`."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most

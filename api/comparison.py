@@ -9,7 +9,7 @@ from api.platform import Platform
 from api.settings import GateSettings
 from api.trails import evaluated
 from rag.access import Principal, TenantId, scope_of
-from rag.answering import NoMemory
+from rag.asking_protocols import NoMemory
 from rag.evaluation.gate import Thresholds, Verdict, figures_of, judge
 from rag.evaluation.golden import GoldenCase, GoldenResult, report_of, run_golden
 from rag.storage.access.expansion import Expansions

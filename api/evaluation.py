@@ -17,7 +17,7 @@ from api.wiring import Connect, open_platform
 from connectors.beir import BeirConnector
 from connectors.protocols import Connector
 from rag.access import TenantId, scope_of
-from rag.answering import NoMemory
+from rag.asking_protocols import NoMemory
 from rag.errors import ConfigurationError
 from rag.evaluation.beir import BeirDataset, BeirQuery, evaluate_beir, read_beir
 from rag.evaluation.golden import GoldenCase, GoldenResult, read_golden, report_of, run_golden

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from api.generations import GenerationsInUse, OpenGeneration
-from rag.answering import Made
 from rag.asking import Ask
+from rag.asking_protocols import Made
 from rag.gateway.answer_cache.cache import AnswerCache
 from rag.gateway.answer_cache.entries import CachedAnswer
 from rag.gateway.answer_cache.questions import CachePartition, CacheQuestion
@@ -13,7 +13,7 @@ from rag.prompts.choosing import Chosen
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServingMemory:
-    """Satisfies `rag.answering.AnswerMemory`."""
+    """Satisfies `rag.asking_protocols.AnswerMemory`."""
 
     cache: AnswerCache
     generations: GenerationsInUse

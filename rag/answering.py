@@ -1,19 +1,20 @@
 """Asking, from the question to the cited answer. Read this file to know what `ask` does.
 
-    guard the question ─ look for a kept answer ─ retrieve inside the scope ─ drop hostile passages
-    ─ call a model ─ verify each sentence ─ guard the output ─ where it did not do, a stricter
-    prompt or a dearer model ─ Answer | Refusal
+    make a follow-up stand alone ─ guard the question ─ look for a kept answer ─ retrieve inside the
+    scope ─ drop hostile passages ─ call a model ─ verify each sentence ─ guard the output ─ where it
+    did not do, a stricter prompt or a dearer model ─ Answer | Refusal
 
 The input's checks run beside all of it, and nothing is released before they are done.
 """
 
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import Protocol
 
+from rag.afterwards import Shadowing, recheck
 from rag.asking import (
     EFFORTS,
     NO_EVIDENCE,
@@ -24,20 +25,30 @@ from rag.asking import (
     EvidenceFound,
     Finished,
     TextReleased,
+    scanned_of,
 )
-from rag.drafting import Draft
+from rag.asking_protocols import (
+    AnswerMemory,
+    Escalation,
+    Later,
+    Made,
+    NoMemory,
+    RelevanceGate,
+    Retriever,
+)
+from rag.drafting import Draft, is_grounded
+from rag.follow_up import Rewriting, stood_alone
 from rag.gateway.answer_cache.entries import CachedAnswer
 from rag.gateway.calls import Gateway, ModelCall
 from rag.grounding import GroundingCheck
-from rag.guardrails.checks import Scanned
 from rag.guardrails.flow import Guardrails, Watch
 from rag.guardrails.judging import Stopped
 from rag.packing import CountTokens, pack_evidence
 from rag.prompting import call_of, model_prompt, system_of
-from rag.prompts.choosing import Chosen, Outcome, Profile, PromptChoice, Shadow
+from rag.prompts.choosing import Chosen, Outcome, Profile, PromptChoice
 from rag.statements import statements_of
 from rag.streams import begun
-from rag.trail import Direction, RequestId, Sent, Trail
+from rag.trail import Sent
 from rag.types import (
     Answer,
     Evidence,
@@ -50,53 +61,6 @@ from rag.types import (
 )
 
 ANSWER, ANSWER_STRICT = "answer", "answer-strict"
-
-
-class Retriever(Protocol):
-    async def retrieve(self, query: Query) -> Retrieved: ...
-
-
-class RelevanceGate(Protocol):
-    async def may_answer(self, question: str, evidence: Sequence[Evidence]) -> bool:
-        """Whether it is worth asking a model: false where no statement bears on the question."""
-        ...
-
-
-class AnswerMemory(Protocol):
-    """Answers that were given before, and may be given again to whoever may read what they rest on."""
-
-    async def recall(self, ask: Ask, chosen: Chosen, *, policy: str) -> CachedAnswer | None: ...
-
-    async def keep(self, ask: Ask, chosen: Chosen, made: "Made", *, policy: str) -> None: ...
-
-    def should_recheck(self) -> bool:
-        """Whether the answer just recalled is one of the sample that is made anew, to compare."""
-        ...
-
-    def rechecked(self, *, agreed: bool) -> None: ...
-
-
-class Escalation(Protocol):
-    def escalation(self, call: ModelCall, answered_by: str) -> ModelCall | None:
-        """`call` again for a dearer model than `answered_by`; None where there is none to ask."""
-        ...
-
-
-class Later(Protocol):
-    def __call__(self, work: Coroutine[None, None, None], /) -> None:
-        """Run `work` after the answer; nobody waits for it."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
-    """An answer as it was just made."""
-
-    outcome: Answer | Refusal
-    evidence: tuple[Evidence, ...]
-    finish_reason: str
-    asked_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    """A moment before retrieval began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +76,8 @@ class Answerer:
     later: Later
     relevance: RelevanceGate | None = None
     """None where the model itself abstains, as the extractive one does."""
+    rewriting: Rewriting | None = None
+    """None where no model is there that writes: then the rules alone make a follow-up stand alone."""
     efforts: Mapping[Quality, Effort] = field(default_factory=lambda: EFFORTS)
 
     async def ask(self, ask: Ask) -> Answer | Refusal:
@@ -131,13 +97,15 @@ class Answerer:
         Closing the generator stops the model.
         """
         began = perf_counter()
+        ask = stood_alone(ask)
+        ask.trail.searched = ask.question
         chosen = self.prompts.choose(ANSWER, ask.trail.account, locale=ask.locale)
         ask.trail.prompt, ask.trail.rollout = chosen.prompt.id, chosen.rollout
         outcome: Answer | Refusal | None = None
         failed = True
         try:
             async with (
-                self.guardrails.watching(_scanned(ask, "input"), ask.trail) as watch,
+                self.guardrails.watching(scanned_of(ask, "input"), ask.trail) as watch,
                 aclosing(self._answered(ask, chosen, watch)) as events,
             ):
                 async for event in events:
@@ -153,7 +121,7 @@ class Answerer:
                     Outcome(
                         chosen=chosen,
                         ok=not failed,
-                        grounded=_is_grounded(outcome),
+                        grounded=is_grounded(outcome),
                         latency_ms=(perf_counter() - began) * 1_000,
                         cost=ask.trail.cost,
                     )
@@ -168,15 +136,17 @@ class Answerer:
             events = [_blocked(stopped)] if isinstance(stopped, Stopped) else _again(ask, kept)
             # First this: who has heard the end does not come back.
             if self.memory.should_recheck():
-                self.later(self._rechecked(ask, kept))
+                anew = replace(self, memory=NoMemory())
+                self.later(recheck(ask, kept, memory=self.memory, answer=anew.ask))
             for event in events:
                 yield event
             return
 
-        evidence = await watch.unless_stopped(self._evidence(ask, chosen.profile))
-        if isinstance(evidence, Stopped):
-            yield _blocked(evidence)
+        found = await watch.unless_stopped(self._found(ask, chosen.profile))
+        if isinstance(found, Stopped):
+            yield _blocked(found)
             return
+        ask, evidence = found
         if not evidence or not await self._may_answer(ask.question, evidence):
             stopped = await watch.verdict()
             yield _blocked(stopped) if isinstance(stopped, Stopped) else Finished(NO_EVIDENCE)
@@ -192,12 +162,31 @@ class Answerer:
         if made is not None:
             await self.memory.keep(ask, chosen, made, policy=policy)
             if chosen.shadow is not None:
-                self.later(self._shadowed(ask, chosen, chosen.shadow, evidence))
+                self.later(self._shadowing().run(ask, chosen, chosen.shadow, evidence))
             yield Finished(made.outcome)
 
+    async def _found(self, ask: Ask, profile: Profile) -> tuple[Ask, tuple[Evidence, ...]]:
+        """The question as it stands alone at last, and the evidence for it."""
+        if ask.stands_alone or self.rewriting is None:
+            return ask, await self._evidence(ask, profile)
+        # By the time a model's words turn out late or useless, there is something found already.
+        retrieving = asyncio.ensure_future(self._retrieved(ask, profile))
+        try:
+            rewritten = await self.rewriting.rewritten(ask)
+            if rewritten.question == ask.question:
+                return ask, await self._isolated(ask, await retrieving, profile)
+        finally:
+            retrieving.cancel()
+            await asyncio.gather(retrieving, return_exceptions=True)
+        ask.trail.searched = rewritten.question
+        return rewritten, await self._evidence(rewritten, profile)
+
     async def _evidence(self, ask: Ask, profile: Profile) -> tuple[Evidence, ...]:
-        effort = replace(self.efforts[ask.quality], **profile)
-        retrieved = await self.retriever.retrieve(
+        return await self._isolated(ask, await self._retrieved(ask, profile), profile)
+
+    async def _retrieved(self, ask: Ask, profile: Profile) -> Retrieved:
+        effort = self._effort(ask, profile)
+        return await self.retriever.retrieve(
             Query(
                 text=ask.question,
                 scope=ask.scope,
@@ -206,15 +195,23 @@ class Answerer:
                 filters=ask.filters,
             )
         )
+
+    async def _isolated(
+        self, ask: Ask, retrieved: Retrieved, profile: Profile
+    ) -> tuple[Evidence, ...]:
+        effort = self._effort(ask, profile)
         packed = pack_evidence(
             retrieved.hits,
             count_tokens=self.count_tokens,
             budget_tokens=effort.evidence_tokens,
             passages=effort.passages,
         )
-        isolated = await self.guardrails.isolate(packed, _scanned(ask, "evidence"), ask.trail)
+        isolated = await self.guardrails.isolate(packed, scanned_of(ask, "evidence"), ask.trail)
         ask.trail.classification = isolated.classification
         return isolated.kept
+
+    def _effort(self, ask: Ask, profile: Profile) -> Effort:
+        return replace(self.efforts[ask.quality], **profile)
 
     async def _may_answer(self, question: str, evidence: Sequence[Evidence]) -> bool:
         return self.relevance is None or await self.relevance.may_answer(question, evidence)
@@ -224,7 +221,7 @@ class Answerer:
     ) -> AsyncGenerator[AskEvent | Made]:
         """What models make of the evidence, one after the other until one of them does."""
         call = call_of(ask, chosen, evidence, self.prompts.canary)
-        scanned = replace(_scanned(ask, "output"), evidence=evidence, system=system_of(call))
+        scanned = replace(scanned_of(ask, "output"), evidence=evidence, system=system_of(call))
         async with self.guardrails.output(scanned, ask.trail) as output:
             draft = Draft(evidence, statements_of(evidence), self.grounding, output)
             following: ModelCall | None = call
@@ -278,85 +275,14 @@ class Answerer:
         prompt = model_prompt(strict.prompt, ask.question, draft.evidence, self.prompts.canary)
         return replace(dearer or call, step=ANSWER_STRICT, prompt=prompt)
 
-    async def _rechecked(self, ask: Ask, kept: CachedAnswer) -> None:
-        """The same question answered anew, to see whether the kept answer is what it would be."""
-        anew = replace(ask, trail=_trail_behind(ask.trail, "recheck"))
-        outcome = await replace(self, memory=NoMemory()).ask(anew)
-        quoted = {(each.chunk.id, each.span) for each in kept.answer.citations}
-        agreed = isinstance(outcome, Answer) and any(
-            (each.chunk.id, each.span) in quoted for each in outcome.citations
+    def _shadowing(self) -> Shadowing:
+        return Shadowing(
+            gateway=self.gateway,
+            prompts=self.prompts,
+            guardrails=self.guardrails,
+            grounding=self.grounding,
+            find=self._evidence,
         )
-        self.memory.rechecked(agreed=agreed)
-
-    async def _shadowed(
-        self, ask: Ask, chosen: Chosen, shadow: Shadow, evidence: tuple[Evidence, ...]
-    ) -> None:
-        """The same question answered once more, for nobody to see."""
-        began = perf_counter()
-        trail = _trail_behind(ask.trail, "shadow")
-        tried = replace(chosen, prompt=shadow.prompt, model=shadow.model, shadow=None)
-        again = replace(ask, trail=trail)
-        ok, outcome = False, None
-        try:
-            if shadow.profile:
-                evidence = await self._evidence(again, shadow.profile)
-            scanned = replace(_scanned(again, "output"), evidence=evidence)
-            async with self.guardrails.output(scanned, trail) as output:
-                draft = Draft(evidence, statements_of(evidence), self.grounding, output)
-                call = call_of(again, tried, evidence, self.prompts.canary)
-                async with aclosing(self.gateway.stream(call, trail)) as pieces:
-                    async for piece in pieces:
-                        await draft.hear(piece)
-                await draft.finish()
-                await draft.end()
-            outcome, ok = draft.outcome(usage=trail.usage, prompt=tried.prompt.id), True
-        finally:
-            self.prompts.record(
-                Outcome(
-                    chosen=chosen,
-                    ok=ok,
-                    grounded=_is_grounded(outcome),
-                    latency_ms=(perf_counter() - began) * 1_000,
-                    cost=trail.cost,
-                    shadow=True,
-                )
-            )
-
-
-class NoMemory:
-    """Satisfies `AnswerMemory`, where every question is to be answered anew."""
-
-    async def recall(self, ask: Ask, chosen: Chosen, *, policy: str) -> CachedAnswer | None:
-        del ask, chosen, policy
-
-    async def keep(self, ask: Ask, chosen: Chosen, made: Made, *, policy: str) -> None:
-        del ask, chosen, made, policy
-
-    def should_recheck(self) -> bool:
-        return False
-
-    def rechecked(self, *, agreed: bool) -> None:
-        del agreed
-
-
-def _trail_behind(trail: Trail, name: str) -> Trail:
-    """Of what is done for nobody to see, after an answer."""
-    return Trail(
-        request=RequestId(f"{trail.request}-{name}"),
-        account=trail.account,
-        use_case=trail.use_case,
-        endpoint=name,
-    )
-
-
-def _scanned(ask: Ask, direction: Direction) -> Scanned:
-    return Scanned(
-        text=ask.question if direction == "input" else "",
-        direction=direction,
-        tenant=ask.principal.tenant,
-        use_case=ask.trail.use_case,
-        question=ask.question,
-    )
 
 
 def _blocked(stopped: Stopped) -> Finished:
@@ -372,16 +298,6 @@ def _again(ask: Ask, kept: CachedAnswer) -> list[AskEvent]:
         *map(CitationMade, kept.answer.citations),
         Finished(kept.answer),
     ]
-
-
-def _is_grounded(outcome: Answer | Refusal | None) -> bool | None:
-    match outcome:
-        case Answer():
-            return True
-        case Refusal(RefusalReason.UNGROUNDED):
-            return False
-        case _:
-            return None
 
 
 def _sent_of(hit: RetrievedChunk) -> Sent:

@@ -6,8 +6,10 @@ from types import MappingProxyType
 from typing import Literal
 
 from rag.access import AccessScope, Principal, scope_of
+from rag.conversation.turns import Turn
 from rag.gateway.calls import Lane
-from rag.trail import Trail
+from rag.guardrails.checks import Scanned
+from rag.trail import Direction, Trail
 from rag.types import (
     Answer,
     Citation,
@@ -38,12 +40,27 @@ class Ask:
     filters: Filters = field(default_factory=no_filters)
     locale: str = ""
     lane: Lane = Lane.INTERACTIVE
+    turns: tuple[Turn, ...] = ()
+    """What was said before in its conversation, oldest first. Nothing of it is an instruction."""
     stands_alone: bool = True
     """Whether no turn before it was needed to understand it."""
+    asked: str = ""
+    """The asker's own words, where `question` was made to stand alone."""
 
     @property
     def scope(self) -> AccessScope:
         return scope_of(self.principal)
+
+
+def scanned_of(ask: Ask, direction: Direction) -> Scanned:
+    """What the checks are told of it. Text of an input is the question; of the others it follows."""
+    return Scanned(
+        text=ask.question if direction == "input" else "",
+        direction=direction,
+        tenant=ask.principal.tenant,
+        use_case=ask.trail.use_case,
+        question=ask.question,
+    )
 
 
 # --- what happens while an answer is made ------------------------------------------------------

@@ -160,6 +160,17 @@ class Draft:
         return told
 
 
+def is_grounded(outcome: Answer | Refusal | None) -> bool | None:
+    """Whether the evidence carried what a model said; None where nothing was judged."""
+    match outcome:
+        case Answer():
+            return True
+        case Refusal(RefusalReason.UNGROUNDED):
+            return False
+        case _:
+            return None
+
+
 def _is_line(text: str) -> bool:
     """Whether `text` was an item of a list or a row of a table, and stands on a line of its own."""
     return text.startswith(("- ", "* ", "• ", "|"))

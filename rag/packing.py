@@ -39,7 +39,9 @@ def pack_evidence(
             continue
         spent += cost
         evidence.append(
-            Evidence(number=len(evidence) + 1, hit=best, text=merged_text(parts), parts=tuple(parts))
+            Evidence(
+                number=len(evidence) + 1, hit=best, text=merged_text(parts), parts=tuple(parts)
+            )
         )
     return tuple(evidence)
 

@@ -140,6 +140,8 @@ class Trail:
     """Passages sent to a model."""
     shown: list[Sent] = field(default_factory=list[Sent])
     """Passages shown to the asker."""
+    searched: str = ""
+    """The question as it was searched: a follow-up's stands alone there."""
     prompt: str = ""
     """Name, version and content of the prompt."""
     rollout: str = ""

@@ -132,7 +132,8 @@ SYMBOLS = "|".join(
     for name in sorted((n for n in _UNITS if not n.isalpha()), key=len, reverse=True)
 )
 _RATE = re.compile(
-    r"(?:\b(?:per|a|an|each|every|pro|je|jede[rsn]?)\s(?!cent\b|mille\b)|/)(?P<unit>[^\W\d_]+)\b", re.IGNORECASE
+    r"(?:\b(?:per|a|an|each|every|pro|je|jede[rsn]?)\s(?!cent\b|mille\b)|/)(?P<unit>[^\W\d_]+)\b",
+    re.IGNORECASE,
 )
 _ADJECTIVES = re.compile(rf"\b(?:{'|'.join(_RATES)})(?:e[rsnm]?)?\b", re.IGNORECASE)
 

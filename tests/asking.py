@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from rag.access import Principal
-from rag.answering import (
-    Answerer,
+from rag.answering import Answerer
+from rag.asking import Ask
+from rag.asking_protocols import (
     AnswerMemory,
     Escalation,
     NoMemory,
     RelevanceGate,
     Retriever,
 )
-from rag.asking import Ask
 from rag.gateway.calls import Gateway, ModelCall, Restarted
 from rag.gateway.money import FREE
 from rag.grounding import GroundingCheck

@@ -11,7 +11,6 @@ from api.shapes import MAX_QUERY_CHARACTERS, without_control_characters
 from rag.errors import InvalidRequest
 from rag.types import Usage
 
-
 MAX_SCHEMA_CHARACTERS = 20_000
 
 

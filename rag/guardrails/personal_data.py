@@ -121,7 +121,7 @@ IDENTIFYING = frozenset(
 def patterns_in(text: str) -> Iterator[Hit]:
     """Where personal data stands that has a form. The same place may be named twice.
 
-    At most 0.5 ms for 1,000 characters, on one core; much less for texts that hold none.
+    0.4 to 0.8 ms of CPU for 1,000 characters that hold some; much less for texts that hold none.
     """
     yield from identifiers_in(text)
     if "://" in text or "www." in text:

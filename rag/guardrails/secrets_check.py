@@ -1,7 +1,7 @@
 """The check `secrets`: keys, tokens and passwords, in what is asked, found or answered.
 
-Found by form (see `secrets`): on texts without any, 0 of 3,000 public questions are flagged, and 2
-of 5,183 abstracts; at most 0.1 ms for 1,000 characters.
+Found by form (see `secrets`): on texts without any, 0 of 3,004 public questions and 0 of
+5,183 abstracts are flagged; about 0.03 ms of CPU for 1,000 characters.
 """
 
 import asyncio

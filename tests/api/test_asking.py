@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from api.sse import EventStream, event
-from rag.answering import NO_EVIDENCE
+from rag.asking import NO_EVIDENCE
 from rag.errors import ModelUnavailable
 from rag.protocols import Completion, ModelPrompt
 from tests.api.platform import Site, open_site

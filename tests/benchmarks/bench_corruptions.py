@@ -41,7 +41,7 @@ from api.settings import Settings
 from rag.access import TenantId, scope_of
 from rag.adapters.minilm import default_model_dir, export_minilm
 from rag.adapters.onnx_embedder import load_onnx_embedder
-from rag.answering import EFFORTS
+from rag.asking import EFFORTS
 from rag.citation import Sentence, Supported, verify
 from rag.evaluation.golden import GoldenCase, read_golden
 from rag.grounding import GroundingCheck

@@ -31,7 +31,7 @@ from ingestion.chunkers.structural import StructuralChunker
 from ingestion.describing import document_of, ref_of, version_of
 from ingestion.parsers.subprocess_parser import open_parser
 from rag.access import TenantId, scope_of
-from rag.answering import Retriever
+from rag.asking_protocols import Retriever
 from rag.evaluation.beir import BeirDataset, BeirQuery, evaluate_beir, read_beir
 from rag.fusion import Fusion, normalised_sum_fusion, reciprocal_rank_fusion
 from rag.types import Mode, Query, RetrievedChunk, SourceId

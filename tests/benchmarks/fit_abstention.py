@@ -33,7 +33,7 @@ from rag.adapters.answerability import BIAS, WEIGHTS, features_of
 from rag.adapters.dictionary import open_dictionary
 from rag.adapters.extractive import said_of
 from rag.adapters.relevance import NEVER, Features, StatementRanker
-from rag.answering import EFFORTS
+from rag.asking import EFFORTS
 from rag.evaluation.golden import read_golden
 from rag.packing import pack_evidence
 from rag.types import Chunk, Evidence, Query

@@ -114,9 +114,9 @@ def _fit(
         weight = np.where(truth == side, weight * len(labels) / 2 / total, weight)
     model = LogisticRegression(C=c, max_iter=200, tol=1e-3)
     model.fit(matrix, truth, sample_weight=weight)
-    weights = model.coef_[0].astype(np.float32)
+    weights: NDArray[np.float32] = np.array(model.coef_, np.float32).reshape(-1)
     weights[0] = 0  # the feature that is none
-    return Fitted(weights, float(model.intercept_[0]))
+    return Fitted(weights, float(np.array(model.intercept_).reshape(-1)[0]))
 
 
 def write(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from rag.access import EVERYONE, NOBODY, AccessList, Principal, PrincipalId, readable_by
-from rag.answering import Answerer, Retriever
+from rag.answering import Answerer
 from rag.asking import (
     NO_EVIDENCE,
     UNGROUNDED,
@@ -18,6 +18,7 @@ from rag.asking import (
     TextReleased,
     TextRetracted,
 )
+from rag.asking_protocols import Retriever
 from rag.errors import ModelUnavailable
 from rag.gateway.calls import ModelCall, Restarted
 from rag.guardrails.policy import Rule, Stage

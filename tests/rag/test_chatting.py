@@ -7,7 +7,7 @@ import pytest
 
 from rag.access import PrincipalId
 from rag.asking import TextReleased, TextRetracted
-from rag.chatting import Chatter, ChatEvent, Said, Withheld
+from rag.chatting import ChatEvent, Chatter, Said, Withheld
 from rag.errors import ModelUnavailable
 from rag.gateway.calls import Gateway, ModelCall, Restarted
 from rag.guardrails.flow import Guardrails

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rag.answering import NO_EVIDENCE
+from rag.asking import NO_EVIDENCE
 from rag.gateway.answer_cache.keeping import NotKept, why_not_asked, why_not_kept
 from rag.gateway.answer_cache.questions import CachePartition, CacheQuestion
 from rag.gateway.money import Micro

@@ -49,6 +49,7 @@ async def kinds(
         CANARY[::-1],
         "-".join(CANARY[4:14]),
     ],
+    ids=["as it is", "capitals", "spaced", "backwards", "a part with dashes"],
 )
 async def test_the_canary_is_seen_however_it_is_told(told: str) -> None:
     assert "canary" in await kinds(told)
