@@ -19,6 +19,7 @@ from api.settings import Settings
 from rag.adapters.answerability import Answerability
 from rag.answering import Answerer
 from rag.chatting import Chatter
+from rag.follow_up import Rewriting
 from rag.gateway.answer_cache.cache import AnswerCache
 from rag.gateway.catalogue import Catalogue
 from rag.gateway.routing import Router
@@ -90,6 +91,16 @@ async def open_answering(
                 later=background,
                 # The extractive model abstains by itself; others are asked only where it may help.
                 relevance=None if quotes_only else gate,
+                rewriting=None
+                if quotes_only
+                else Rewriting(
+                    gateway=masked,
+                    prompts=prompts,
+                    guardrails=guardrails,
+                    count_tokens=embedder.count_tokens,
+                    history_tokens=settings.conversations.history_tokens,
+                    deadline_s=settings.conversations.rewrite_deadline_s,
+                ),
             ),
             chatter=Chatter(gateway=masked, guardrails=guardrails),
             background=background,

@@ -34,19 +34,22 @@ def running(request: Request) -> Running:
     return cast("Running", request.app.state.running)
 
 
-def _platform(request: Request) -> Platform:
+# Coroutines, although they wait for nothing: what is none is run in a thread, a hop for each.
+
+
+async def _platform(request: Request) -> Platform:
     return running(request).platform
 
 
-def _metrics(request: Request) -> Metrics:
+async def _metrics(request: Request) -> Metrics:
     return running(request).metrics
 
 
-def _trace_id(request: Request) -> str:
+async def _trace_id(request: Request) -> str:
     return cast("str", request.state.trace_id)
 
 
-def _client(request: Request) -> Client:
+async def _client(request: Request) -> Client:
     return Client(request.receive)
 
 
@@ -89,7 +92,7 @@ def requires(permission: Permission) -> Any:
     return Depends(Requires(permission))
 
 
-def anyone() -> None:
+async def anyone() -> None:
     """The declaration of a route that asks nobody who they are."""
 
 

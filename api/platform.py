@@ -16,6 +16,7 @@ from rag.protocols import Embedder
 from rag.storage.access.groups import Groups
 from rag.storage.access.keys import Keys
 from rag.storage.audit.ledger import Audit
+from rag.storage.conversations import Conversations
 from rag.storage.database import Database
 from rag.storage.documents.filter_fields import FilterFields
 from rag.storage.documents.ledger import Documents
@@ -51,6 +52,7 @@ class Platform:
     answerer: Answerer
     chatter: Chatter
     background: Background
+    conversations: Conversations
     feedback: Feedback
     router: Router
     route_ledger: RouteLedger

@@ -111,6 +111,12 @@ class SearchResponse(Schema):
 
 class AskRequest(Schema):
     question: QueryText
+    conversation_id: str | None = Field(
+        default=None,
+        pattern=r"^(new|[0-9a-f]{32})$",
+        description="`new`, or the id of a conversation of the caller's: what was said there tells "
+        "what a question such as `And in Kassel?` means.",
+    )
     quality: Literal["fast", "balanced", "best"] = "balanced"
     filters: FilterMap = Field(default_factory=dict)
     stream: bool = Field(default=False, description="Answer as server-sent events.")
@@ -184,6 +190,15 @@ class UsageOut(Schema):
     output_tokens: int
 
 
+ConversationIdOut = Annotated[
+    str | None,
+    Field(
+        exclude_if=lambda value: value is None,
+        description="Only where the question was asked in one.",
+    ),
+]
+
+
 class AnswerOut(Schema):
     kind: Literal["answer"] = "answer"
     text: str
@@ -193,6 +208,7 @@ class AnswerOut(Schema):
     prompt: str
     usage: UsageOut
     trace_id: str
+    conversation_id: ConversationIdOut = None
 
 
 class RefusalOut(Schema):
@@ -200,15 +216,23 @@ class RefusalOut(Schema):
     reason: RefusalReason
     detail: str
     trace_id: str
+    conversation_id: ConversationIdOut = None
 
 
 AskResponse = Annotated[AnswerOut | RefusalOut, Field(discriminator="kind")]
 
 
-def ask_response(outcome: Answer | Refusal, *, trace_id: str) -> AnswerOut | RefusalOut:
+def ask_response(
+    outcome: Answer | Refusal, *, trace_id: str, conversation: str | None = None
+) -> AnswerOut | RefusalOut:
     match outcome:
         case Refusal():
-            return RefusalOut(reason=outcome.reason, detail=outcome.detail, trace_id=trace_id)
+            return RefusalOut(
+                reason=outcome.reason,
+                detail=outcome.detail,
+                trace_id=trace_id,
+                conversation_id=conversation,
+            )
         case Answer():
             return AnswerOut(
                 text=outcome.text,
@@ -221,4 +245,5 @@ def ask_response(outcome: Answer | Refusal, *, trace_id: str) -> AnswerOut | Ref
                     output_tokens=outcome.usage.output_tokens,
                 ),
                 trace_id=trace_id,
+                conversation_id=conversation,
             )

@@ -21,6 +21,7 @@ from api.settings_gateway import (
     AnswerCacheSettings,
     AuditSettings,
     BudgetSettings,
+    ConversationSettings,
     GatewaySettings,
     GuardrailSettings,
     LanguageModelSettings,
@@ -357,6 +358,7 @@ class Settings(BaseSettings):
     audit: AuditSettings = Field(default_factory=AuditSettings)
     budgets: BudgetSettings = Field(default_factory=BudgetSettings)
     answer_cache: AnswerCacheSettings = Field(default_factory=AnswerCacheSettings)
+    conversations: ConversationSettings = Field(default_factory=ConversationSettings)
     guardrails: GuardrailSettings = Field(default_factory=GuardrailSettings)
     masking: MaskingSettings = Field(default_factory=MaskingSettings)
     log: LogSettings = Field(default_factory=LogSettings)

@@ -237,6 +237,22 @@ class AnswerCacheSettings(Section):
     )
 
 
+class ConversationSettings(Section):
+    kept_days: float = Field(
+        default=30, gt=0, le=3_650, description="For how long an unused conversation is kept."
+    )
+    history_tokens: int = Field(
+        default=600,
+        ge=50,
+        description="What of a conversation a model is shown that rewrites a follow-up question.",
+    )
+    rewrite_deadline_s: float = Field(
+        default=1.5,
+        gt=0,
+        description="Time for that model; then the question is completed by rules alone.",
+    )
+
+
 class MaskingSettings(Section):
     enabled: bool = Field(
         default=True,

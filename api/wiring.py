@@ -16,6 +16,7 @@ from api.answering import open_answering
 from api.auditing import open_audit, redacted
 from api.caching import build_answer_cache, forget_prompts
 from api.catalogue import models_of, router_of
+from api.conversations import open_conversations
 from api.generations import ServingRetriever, open_generations
 from api.migrations import migrate_database
 from api.money import open_money
@@ -176,6 +177,9 @@ async def _open_parts(settings: Settings) -> AsyncGenerator[Platform]:
             answerer=answering.answerer,
             chatter=answering.chatter,
             background=answering.background,
+            conversations=await stack.enter_async_context(
+                open_conversations(settings.conversations, database)
+            ),
             feedback=Feedback(database),
             money=money,
             router=router,

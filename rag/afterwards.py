@@ -12,6 +12,7 @@ from rag.gateway.answer_cache.entries import CachedAnswer
 from rag.gateway.calls import Gateway
 from rag.grounding import GroundingCheck
 from rag.guardrails.flow import Guardrails
+from rag.packing import CountTokens
 from rag.prompting import call_of
 from rag.prompts.choosing import Chosen, Outcome, Profile, PromptChoice, Shadow
 from rag.statements import statements_of
@@ -46,6 +47,7 @@ class Shadowing:
     prompts: PromptChoice
     guardrails: Guardrails
     grounding: GroundingCheck
+    count_tokens: CountTokens
     find: Find
 
     async def run(
@@ -63,7 +65,13 @@ class Shadowing:
             scanned = replace(scanned_of(again, "output"), evidence=evidence)
             async with self.guardrails.output(scanned, trail) as output:
                 draft = Draft(evidence, statements_of(evidence), self.grounding, output)
-                call = call_of(again, tried, evidence, self.prompts.canary)
+                call = call_of(
+                    again,
+                    tried,
+                    evidence,
+                    canary=self.prompts.canary,
+                    count_tokens=self.count_tokens,
+                )
                 async with aclosing(self.gateway.stream(call, trail)) as pieces:
                     async for piece in pieces:
                         await draft.hear(piece)

@@ -220,7 +220,9 @@ class Answerer:
         self, ask: Ask, chosen: Chosen, watch: Watch, evidence: tuple[Evidence, ...]
     ) -> AsyncGenerator[AskEvent | Made]:
         """What models make of the evidence, one after the other until one of them does."""
-        call = call_of(ask, chosen, evidence, self.prompts.canary)
+        call = call_of(
+            ask, chosen, evidence, canary=self.prompts.canary, count_tokens=self.count_tokens
+        )
         scanned = replace(scanned_of(ask, "output"), evidence=evidence, system=system_of(call))
         async with self.guardrails.output(scanned, ask.trail) as output:
             draft = Draft(evidence, statements_of(evidence), self.grounding, output)
@@ -272,7 +274,13 @@ class Answerer:
         if draft.abstained or call.step == ANSWER_STRICT:
             return dearer
         strict = self.prompts.choose(ANSWER_STRICT, ask.trail.account, locale=ask.locale)
-        prompt = model_prompt(strict.prompt, ask.question, draft.evidence, self.prompts.canary)
+        prompt = model_prompt(
+            strict.prompt,
+            ask.question,
+            draft.evidence,
+            canary=self.prompts.canary,
+            count_tokens=self.count_tokens,
+        )
         return replace(dearer or call, step=ANSWER_STRICT, prompt=prompt)
 
     def _shadowing(self) -> Shadowing:
@@ -281,6 +289,7 @@ class Answerer:
             prompts=self.prompts,
             guardrails=self.guardrails,
             grounding=self.grounding,
+            count_tokens=self.count_tokens,
             find=self._evidence,
         )
 

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from rag.access import AccessScope, Principal, scope_of
-from rag.conversation.turns import Turn
+from rag.conversation.turns import ConversationId, Turn
 from rag.gateway.calls import Lane
 from rag.guardrails.checks import Scanned
 from rag.trail import Direction, Trail
@@ -40,8 +40,10 @@ class Ask:
     filters: Filters = field(default_factory=no_filters)
     locale: str = ""
     lane: Lane = Lane.INTERACTIVE
+    conversation: ConversationId | None = None
+    """The one that it is asked in and kept in; None where it stands by itself."""
     turns: tuple[Turn, ...] = ()
-    """What was said before in its conversation, oldest first. Nothing of it is an instruction."""
+    """What was said before there, oldest first. Nothing of it is an instruction."""
     stands_alone: bool = True
     """Whether no turn before it was needed to understand it."""
     asked: str = ""

@@ -24,6 +24,12 @@ _NEIGHBOUR_SHARE = 0.5
 """What a sentence gets of the score of the one beside it: an answer often stands next to the words."""
 
 
+_SHARE = 0.65
+"""Of the evidence's tokens, what a prompt gets."""
+_WHOLE = 400
+"""Tokens up to which there is nothing to win."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Unit:
     """A sentence or a row, which is shown whole or not at all."""
@@ -33,6 +39,17 @@ class _Unit:
     text: str
     always: bool
     """Whether it goes with whatever is shown of its passage: a table's columns, a heading line."""
+
+
+def for_prompt(
+    evidence: Sequence[Evidence], question: str, *, count_tokens: CountTokens
+) -> tuple[Evidence, ...]:
+    """`evidence` as a model is shown it that reads: two thirds of a long one, the best at the ends."""
+    whole = sum(count_tokens([each.text for each in evidence]))
+    budget = max(_WHOLE, round(whole * _SHARE))
+    return best_at_the_ends(
+        compress(evidence, question, budget_tokens=budget, count_tokens=count_tokens)
+    )
 
 
 def compress(

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from rag.asking import Ask
+from rag.compression import for_prompt
 from rag.gateway.calls import ModelCall
 from rag.gateway.complexity import signals_of
+from rag.packing import CountTokens
 from rag.prompts.choosing import Chosen
 from rag.prompts.registry import render
 from rag.prompts.versions import Prompt
@@ -12,9 +14,18 @@ from rag.protocols import ModelPrompt
 from rag.types import Evidence
 
 
-def call_of(ask: Ask, chosen: Chosen, evidence: Sequence[Evidence], canary: str) -> ModelCall:
+def call_of(
+    ask: Ask,
+    chosen: Chosen,
+    evidence: Sequence[Evidence],
+    *,
+    canary: str,
+    count_tokens: CountTokens,
+) -> ModelCall:
     return ModelCall(
-        prompt=model_prompt(chosen.prompt, ask.question, evidence, canary),
+        prompt=model_prompt(
+            chosen.prompt, ask.question, evidence, canary=canary, count_tokens=count_tokens
+        ),
         account=ask.trail.account,
         request=ask.trail.request,
         use_case=ask.trail.use_case,
@@ -26,10 +37,17 @@ def call_of(ask: Ask, chosen: Chosen, evidence: Sequence[Evidence], canary: str)
 
 
 def model_prompt(
-    prompt: Prompt, question: str, evidence: Sequence[Evidence], canary: str
+    prompt: Prompt,
+    question: str,
+    evidence: Sequence[Evidence],
+    *,
+    canary: str,
+    count_tokens: CountTokens,
 ) -> ModelPrompt:
+    """The messages hold what bears on the question; `evidence` is whole, for a model that quotes."""
+    shown = for_prompt(evidence, question, count_tokens=count_tokens)
     return ModelPrompt(
-        messages=render(prompt, question, evidence, canary=canary),
+        messages=render(prompt, question, shown, canary=canary),
         question=question,
         evidence=tuple(evidence),
         prompt=prompt.id,

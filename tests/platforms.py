@@ -12,6 +12,7 @@ from api.auditing import build_audit, redacted
 from api.background import Background
 from api.caching import build_answer_cache
 from api.catalogue import models_of, router_of
+from api.conversations import build_conversations
 from api.generations import ServingRetriever
 from api.money import build_money
 from api.platform import Platform
@@ -91,6 +92,7 @@ def platform_of(
         ),
         chatter=Chatter(gateway=gateway, guardrails=guardrails),
         background=Background(),
+        conversations=build_conversations(settings.conversations, database, clock),
         feedback=Feedback(database),
         router=router_of(models_of(settings)),
         route_ledger=RouteLedger(database),

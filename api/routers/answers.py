@@ -9,8 +9,9 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from api.auth import Caller
+from api.conversations import joined, keep_turn
 from api.deps import ClientDep, MetricsDep, PlatformDep, TraceId, requires, scope_for
-from api.errors import PROBLEMS, problem_of
+from api.errors import PROBLEMS, problem_of, problems
 from api.filters import filters_of
 from api.metrics import Metrics
 from api.permissions import Permission
@@ -51,7 +52,8 @@ router = APIRouter(prefix="/v1", tags=["answers"], responses=PROBLEMS)
     "/ask",
     response_model=AskResponse,
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}},
-                     "description": f"An answer or a refusal. With `stream`: {EVENTS}"}},
+                     "description": f"An answer or a refusal. With `stream`: {EVENTS}"},
+               **problems(404)},
 )  # fmt: skip
 async def ask(
     request: AskRequest,
@@ -66,17 +68,23 @@ async def ask(
     filters = await filters_of(
         request.filters, scope=scope_for(caller), fields=platform.filter_fields
     )
+    conversation, turns = await joined(
+        platform.conversations, request.conversation_id, caller.principal
+    )
     asked = Ask(
         question=request.question,
         principal=caller.principal,
         trail=await trail_of(platform, caller, UseCase.ASK, endpoint="/v1/ask", trace_id=trace_id),
         quality=request.quality,
         filters=filters,
+        conversation=conversation,
+        turns=turns,
     )
     if request.stream:
         return EventStream(_told(asked, platform, metrics))
     outcome = await client.waits_for(answered(asked, platform, metrics))
-    return JSONResponse(ask_response(outcome, trace_id=trace_id).model_dump(mode="json"))
+    body = ask_response(outcome, trace_id=trace_id, conversation=conversation)
+    return JSONResponse(body.model_dump(mode="json"))
 
 
 async def answered(asked: Ask, platform: Platform, metrics: Metrics) -> Answer | Refusal:
@@ -103,6 +111,7 @@ async def audited(asked: Ask, platform: Platform, metrics: Metrics) -> AsyncGene
             await _over(asked, platform, metrics, None)
     if outcome is not None:
         await _over(asked, platform, metrics, outcome)
+        await keep_turn(platform.conversations, asked, outcome)
         yield Finished(outcome)
 
 
@@ -138,7 +147,7 @@ async def _told(asked: Ask, platform: Platform, metrics: Metrics) -> AsyncGenera
     async with aclosing(audited(asked, platform, metrics)) as events:
         try:
             async for each in events:
-                yield event(*_event_of(each, trace_id))
+                yield event(*_event_of(each, asked))
         except Exception as error:  # noqa: BLE001 - the status is sent: an event is all that is left
             yield event("error", problem_in_stream(error, trace_id=trace_id))
 
@@ -151,7 +160,7 @@ def problem_in_stream(error: Exception, *, trace_id: str) -> dict[str, Any]:
     return problem
 
 
-def _event_of(each: AskEvent, trace_id: str) -> tuple[str, dict[str, Any]]:
+def _event_of(each: AskEvent, asked: Ask) -> tuple[str, dict[str, Any]]:
     match each:
         case EvidenceFound():
             shown = [EvidenceOut.of(one).model_dump(mode="json") for one in each.evidence]
@@ -169,6 +178,9 @@ def _event_of(each: AskEvent, trace_id: str) -> tuple[str, dict[str, Any]]:
                 "score": each.score,
             }
         case Finished():
-            return "done", ask_response(each.outcome, trace_id=trace_id).model_dump(mode="json")
+            whole = ask_response(
+                each.outcome, trace_id=asked.trail.request, conversation=asked.conversation
+            )
+            return "done", whole.model_dump(mode="json")
         case _:
             assert_never(each)

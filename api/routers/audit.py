@@ -13,7 +13,7 @@ from api.errors import PROBLEMS, problems
 from api.permissions import Permission
 from api.routers.keys import KeyPrincipal
 from api.shapes import Schema
-from rag.access import PrincipalId
+from rag.access import Principal, PrincipalId
 from rag.audit import AuditEvent
 from rag.errors import NotFound
 from rag.storage.audit.anchors import anchors_in, current_anchors
@@ -174,10 +174,13 @@ async def erase_person(
     platform: PlatformDep,
     trace_id: TraceId,
 ) -> Response:
-    """Destroy a person's key: nobody can read what they wrote, or who they were. For good."""
-    tenant = caller.principal.tenant
-    if not await platform.audit.erase(tenant, PrincipalId(principal_id)):
-        raise NotFound("the audit holds nothing of such a person")
+    """Destroy a person's key: nobody can read what they wrote, or who they were. Their conversations
+    are deleted. For good."""
+    tenant, person = caller.principal.tenant, PrincipalId(principal_id)
+    erased = await platform.audit.erase(tenant, person)
+    forgotten = await platform.conversations.forget_all_of(Principal(tenant, person))
+    if not erased and not forgotten:
+        raise NotFound("nothing is held of such a person")
     await platform.audit.record(
         AuditEvent(
             tenant=tenant,

@@ -6,7 +6,7 @@ On the hot path of every question: aiohttp, and as little as can be done for a p
 import asyncio
 import json
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -85,17 +85,12 @@ class OpenAIWire:
             done = False
             while not done:
                 data = await self._read(response, waiting)
-                events = self._events(reader, data)
-                for event in events:
-                    if event == _DONE:
-                        done = True
-                        break
-                    text = self._text_of(event, heard)
-                    if text is not None:
-                        waiting.piece_came()
-                    if text:
-                        yield text
-                done = done or not data
+                said = self._said(self._events(reader, data), heard, waiting)
+                if said.text:
+                    yield said.text
+                if said.failure is not None:
+                    raise said.failure
+                done = said.is_whole or not data
             if not heard.finish_reason:
                 raise ModelUnavailable(
                     f"{self.model} broke off in the middle of its answer",
@@ -206,13 +201,24 @@ class OpenAIWire:
         except LimitExceeded as error:
             raise self._no_completion() from error
 
-    def _text_of(self, event: bytes, heard: Heard) -> str | None:
+    def _said(self, events: Iterable[bytes], heard: Heard, waiting: Waiting) -> "_Said":
+        """What came in one go is one piece: all that stands above pays for a piece, not a token."""
+        texts: list[str] = []
         try:
-            return heard.take(event)
+            for event in events:
+                if event == _DONE:
+                    return _Said("".join(texts), is_whole=True)
+                text = heard.take(event)
+                if text is not None:
+                    waiting.piece_came()
+                if text:
+                    texts.append(text)
         except ValueError:
-            raise self._no_completion() from None
+            return _Said("".join(texts), failure=self._no_completion())
         except FailedMidway:
-            raise ModelUnavailable(f"{self.model} failed while it answered") from None
+            failure = ModelUnavailable(f"{self.model} failed while it answered")
+            return _Said("".join(texts), failure=failure)
+        return _Said("".join(texts))
 
     def _no_completion(self) -> ModelUnavailable:
         return ModelUnavailable(f"{self.model} sent what is no completion", fault="bad_response")
@@ -233,6 +239,14 @@ class OpenAIWire:
                 fault="rate_limited" if status == _TOO_MANY else "server_error",
             )
         return ModelRejects(message, status=status)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    text: str
+    is_whole: bool = False
+    failure: ModelUnavailable | None = None
+    """What came after the text."""
 
 
 async def _drain(response: aiohttp.ClientResponse) -> None:

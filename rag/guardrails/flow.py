@@ -57,13 +57,16 @@ class Watch:
     async def pieces_unless_stopped(self, pieces: AsyncGenerator[T]) -> AsyncGenerator[T | Stopped]:
         """`pieces` as they come; where a check fires they are closed, and `Stopped` is the last."""
         try:
-            while True:
+            # Once all checks have said their word, nothing can stop the rest any more.
+            while self.blocked.done() or not self._outcome.done():
                 piece = await self.unless_stopped(_next_of(pieces))
                 if isinstance(piece, _End):
                     return
                 yield piece
                 if isinstance(piece, Stopped):
                     return
+            async for piece in pieces:
+                yield piece
         finally:
             await pieces.aclose()
 

@@ -61,9 +61,10 @@ async def judge(check: Check, scanned: Scanned, *, rule: Rule, policy: Policy) -
     """Ask one check. It never raises: a check that fails or takes too long is a verdict too."""
     began = time.perf_counter()
     said = await _asked(check, scanned, rule)
-    judged = follow(check.name, said, scanned.direction, rule=rule, policy=policy)
     took_ms = (time.perf_counter() - began) * 1000
-    return replace(judged, verdict=replace(judged.verdict, took_ms=took_ms))
+    return follow(
+        check.name, said, scanned.direction, rule=rule, policy=policy, took_ms=took_ms
+    )
 
 
 async def _asked(check: Check, scanned: Scanned, rule: Rule) -> Report | NotRun:
@@ -87,6 +88,7 @@ def follow(
     rule: Rule,
     policy: Policy,
     called_off: bool = False,
+    took_ms: float = 0.0,
 ) -> Judged:
     """What the policy makes of what a check said. A check that was called off closes nothing:
     whoever called it off knows why nothing is released."""
@@ -98,6 +100,7 @@ def follow(
         score=0.0,
         dry_run=watches,
         policy=policy.version,
+        took_ms=took_ms,
     )
     if isinstance(said, NotRun):
         closes = rule.on_error == "closed" and not called_off and said != NOTHING_TO_SCAN
@@ -195,19 +198,23 @@ async def judge_all(
         name: asyncio.create_task(judge(checks[name], scanned, rule=rule, policy=policy))
         for name, rule in rules.items()
     }
-    blocked = False
+    looking = set(tasks.values())
     try:
-        for finished in asyncio.as_completed(tasks.values()):
-            judged = await finished
-            if judged.stops and not blocked:
-                blocked = True
+        while looking:
+            _, looking = await asyncio.wait(looking, return_when=asyncio.FIRST_COMPLETED)
+            stops = next(
+                (task for task in tasks.values() if task not in looking and task.result().stops),
+                None,
+            )
+            if stops is not None:
                 if stopped is not None:
-                    stopped(stopped_by(judged.verdict))
+                    stopped(stopped_by(stops.result().verdict))
                 break
     finally:
-        for task in tasks.values():
-            task.cancel()
-        await asyncio.gather(*tasks.values(), return_exceptions=True)
+        if looking:
+            for task in looking:
+                task.cancel()
+            await asyncio.gather(*looking, return_exceptions=True)
     off = NotRun("another check had stopped it")
     return tuple(
         follow(name, off, scanned.direction, rule=rules[name], policy=policy, called_off=True)

@@ -9,6 +9,7 @@ import json
 import re
 from binascii import crc32
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ _REACH = 6
 """Words between two of a known class that still belong together."""
 _WORD = re.compile(rb"[a-z0-9\x80-\xff]+|[^\sa-z0-9\x80-\xff]")
 _NUMBER = re.compile(rb"[0-9]+")
+_EVERY_HASH = 2**32
 _SEEDS = (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F, 0x165667B1)
 
 Indices = NDArray[np.uint32]
@@ -45,7 +47,7 @@ class LinearModel:
 
     def score(self, folded: str) -> float:
         """0 to 1, of the window that says most. `folded` is lower-case (see `readings.folded`)."""
-        best = best_window(self.weights, words_of(folded))
+        best = _best_of(self.weights, _features_of(folded))
         return 1 / (1 + float(np.exp(-self.scale * (best + self.bias - self.threshold))))
 
 
@@ -57,12 +59,35 @@ def words_of(folded: str) -> list[bytes]:
 
 def best_window(weights: NDArray[np.float32], words: list[bytes]) -> float:
     """The highest sum of weights of a window, over the square root of its words."""
-    if not words:
+    return _best_of(weights, _features(words))
+
+
+def _best_of(weights: NDArray[np.float32], features: "_Features | None") -> float:
+    if features is None:
         return 0.0
-    each = weights[indices_of(words, len(weights))].sum(axis=0)
+    each = weights[features.indices & np.uint32(len(weights) - 1)].sum(axis=0)
     total = np.concatenate(([np.float32(0)], np.cumsum(each, dtype=np.float32)))
-    starts, ends = windows_of(words)
-    return float(((total[ends] - total[starts]) / np.sqrt(ends - starts)).max())
+    sums = total[features.ends] - total[features.starts]
+    return float((sums / np.sqrt(features.ends - features.starts)).max())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Features:
+    """What does not depend on the weights, nor on how many there are."""
+
+    indices: Indices
+    starts: NDArray[np.intp]
+    ends: NDArray[np.intp]
+
+
+@lru_cache(maxsize=32)
+def _features_of(folded: str) -> _Features | None:
+    """Several classifiers look at one text, one soon after the other."""
+    return _features(words_of(folded))
+
+
+def _features(words: list[bytes]) -> _Features | None:
+    return _Features(indices_of(words, _EVERY_HASH), *windows_of(words)) if words else None
 
 
 def windows_of(words: list[bytes]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

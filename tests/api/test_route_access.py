@@ -33,6 +33,7 @@ class Things:
     pushed: str
     job: str
     key: str
+    conversation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,9 @@ DOCUMENT: Mapping[str, Callable[[Things], str]] = {"document_id": lambda things:
 PUSHED: Mapping[str, Callable[[Things], str]] = {"document_id": lambda things: things.pushed}
 CONNECTOR: Mapping[str, Callable[[Things], str]] = {"connector_id": lambda _: SOURCE}
 JOB: Mapping[str, Callable[[Things], str]] = {"job_id": lambda things: things.job}
+CONVERSATION: Mapping[str, Callable[[Things], str]] = {
+    "conversation_id": lambda things: things.conversation
+}
 KEY: Mapping[str, Callable[[Things], str]] = {"key_id": lambda things: things.key}
 GROUP: Mapping[str, Callable[[Things], str]] = {"group_id": lambda _: f"group:{MARK}"}
 
@@ -82,6 +86,9 @@ NEW_PROMPT = {
 EXPECTED: Mapping[tuple[str, str], Expected] = {
     ("POST", "/v1/search"): Expected(200, 200, 200, {"query": "zinnober budget"}),
     ("POST", "/v1/ask"): Expected(200, 200, 200, {"question": "What is the zinnober budget?"}),
+    ("POST", "/v1/conversations"): Expected(201, 201, 201),
+    ("GET", "/v1/conversations/{conversation_id}"): Expected(200, 404, 404, path=CONVERSATION),
+    ("DELETE", "/v1/conversations/{conversation_id}"): Expected(204, 404, 404, path=CONVERSATION),
     ("POST", "/v1/chat/completions"): Expected(
         200, 200, 200, {"messages": [{"role": "user", "content": "What is the zinnober budget?"}]}
     ),
@@ -218,7 +225,10 @@ async def things_of_the_owner(site: Site, owner: dict[str, str]) -> Things:
     await site.platform.groups.put_members(ACME, group, team)
     await prompts_of_the_owner(site)
     [newest, *_] = await site.platform.keys.listed(ACME)
-    return Things(document, pushed_document, job, newest.id)
+    asked = {"question": f"What is the {MARK} budget?", "conversation_id": "new"}
+    answer = await site.http.post("/v1/ask", json=asked, headers=owner)
+    conversation = answer.json()["conversation_id"]
+    return Things(document, pushed_document, job, newest.id, conversation)
 
 
 async def prompts_of_the_owner(site: Site) -> None:
@@ -292,7 +302,7 @@ async def test_a_key_without_the_permission_is_told_so(route: tuple[str, str], s
     assert permission is not None
     expected = EXPECTED[route]
     headers = await site.key("user:owner", permissions=EVERY_PERMISSION - {permission})
-    nothing = Things("d", "d", "j", "k")
+    nothing = Things("d", "d", "j", "k", "0" * 32)
     response = await site.http.request(
         route[0],
         route[1].format_map({part: of(nothing) for part, of in expected.path.items()}),

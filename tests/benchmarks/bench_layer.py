@@ -6,14 +6,16 @@
 
 A scripted upstream answers at once. Before it stand `rag serve` as it comes (all default guards,
 the audit, usage and budgets on SQLite; of its settings only the limits of rates are off, which
-would end the measurement) and LiteLLM as it comes, without a database and thus without keys,
-budgets or an audit. Upstream, load and servers are processes of their own. `ours` calls a model
-outside, before which personal data is masked; `ours, own model` one that is trusted with it.
+would end the measurement) and LiteLLM as it comes, with its master key and without a database, and
+thus without budgets, guards or an audit. Upstream, load and servers are processes of their own.
+`ours` calls a model outside, before which personal data is masked; `ours, own model` is a second
+`rag serve` whose model is trusted with it.
 """
 
 import argparse
 import json
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -35,18 +37,16 @@ HERE = Path(__file__).parent
 STARTS_WITHIN_S = 180.0
 MODELS = """\
 providers:
-  cloud: {{base_url: "{upstream}/v1"}}
-  house: {{base_url: "{upstream}/v1", trusted: true}}
+  scripted: {{base_url: "{upstream}/v1", trusted: {trusted}}}
 models:
-  - {{name: outside, tier: cheap, context_tokens: 32768, max_output_tokens: 2048,
-     price: {{input: 0.15, output: 0.6}}, deployments: [{{provider: cloud, model: served}}]}}
-  - {{name: own, tier: cheap, context_tokens: 32768, max_output_tokens: 2048,
-     price: {{input: 0.15, output: 0.6}}, deployments: [{{provider: house, model: served}}]}}
+  - {{name: small, tier: cheap, context_tokens: 32768, max_output_tokens: 2048,
+     price: {{input: 0.15, output: 0.6}}, deployments: [{{provider: scripted, model: served}}]}}
 """
 LITELLM = """\
 model_list:
   - model_name: served
     litellm_params: {{model: openai/served, api_base: "{upstream}/v1", api_key: none}}
+general_settings: {{master_key: {key}}}
 """
 QUIET = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
@@ -65,7 +65,11 @@ def running(
     """The process of `command`, once `ready` answers; ended with the block."""
     with log.open("w") as written:
         process = subprocess.Popen(
-            command, cwd=log.parent, env={**os.environ, **environment}, stdout=written, stderr=written
+            command,
+            cwd=log.parent,
+            env={**os.environ, **environment},
+            stdout=written,
+            stderr=written,
         )
         try:
             _wait_for(ready, process, log)
@@ -107,10 +111,12 @@ def an_upstream(folder: Path) -> Generator[tuple[int, Target]]:
 
 
 @contextmanager
-def ours(folder: Path, upstream: str) -> Generator[tuple[int, Target]]:
+def ours(folder: Path, upstream: str, *, trusted: bool = False) -> Generator[tuple[int, Target]]:
     """`rag serve` over a new data directory, and a key that may call models."""
     folder.mkdir()
-    (folder / "models.yaml").write_text(MODELS.format(upstream=upstream))
+    (folder / "models.yaml").write_text(
+        MODELS.format(upstream=upstream, trusted=str(trusted).lower())
+    )
     environment = {
         "RAG_DATA_DIR": str(folder / "data"),
         "RAG_MODELS__FILE": str(folder / "models.yaml"),
@@ -140,14 +146,14 @@ def ours(folder: Path, upstream: str) -> Generator[tuple[int, Target]]:
         ready=f"http://127.0.0.1:{port}/healthz",
     ) as pid:
         key = said("keys", "create", "bench", "--principal", "app:1", "--permissions", "ask,models")
-        yield pid, {"port": port, "model": "outside", "key": key["token"]}
+        yield pid, {"port": port, "model": "small", "key": key["token"]}
 
 
 @contextmanager
 def litellm(folder: Path, upstream: str, python: Path) -> Generator[tuple[int, Target]]:
+    key, port = f"sk-{secrets.token_hex(24)}", free_port()
     folder.mkdir()
-    (folder / "litellm.yaml").write_text(LITELLM.format(upstream=upstream))
-    port = free_port()
+    (folder / "litellm.yaml").write_text(LITELLM.format(upstream=upstream, key=key))
     with running(
         [
             *(str(python.with_name("litellm")), "--config", str(folder / "litellm.yaml")),
@@ -157,7 +163,7 @@ def litellm(folder: Path, upstream: str, python: Path) -> Generator[tuple[int, T
         environment=QUIET,
         ready=f"http://127.0.0.1:{port}/health/liveliness",
     ) as pid:
-        yield pid, {"port": port, "model": "served", "key": "none"}
+        yield pid, {"port": port, "model": "served", "key": key}
 
 
 def loaded(targets: Mapping[str, Target], **how: Any) -> dict[str, Any]:
@@ -218,8 +224,9 @@ def main() -> None:
         address = f"http://127.0.0.1:{upstream['port']}"
         told("rag serve starts", 0, 0)
         pid, target = stack.enter_context(ours(folder / "ours", address))
-        targets = {"upstream": upstream, "ours": target, "ours, own model": {**target, "model": "own"}}
-        pids = {"upstream": upstream_pid, "ours": pid, "ours, own model": pid}
+        own_pid, own = stack.enter_context(ours(folder / "own", address, trusted=True))
+        targets = {"upstream": upstream, "ours": target, "ours, own model": own}
+        pids = {"upstream": upstream_pid, "ours": pid, "ours, own model": own_pid}
         if chosen.litellm is not None:
             told("LiteLLM starts", 0, 0)
             pids["litellm"], targets["litellm"] = stack.enter_context(

@@ -59,19 +59,27 @@ class Connection:
         request = self.target.request(text, streamed=streamed)
         began = perf_counter()
         async with asyncio.timeout(PATIENCE_S):
-            if self._writer is None or self._reader is None or self._writer.is_closing():
-                self._reader, self._writer = await asyncio.open_connection(
-                    "127.0.0.1", self.target.port
-                )
-            self._writer.write(request)
-            head = await self._reader.readuntil(b"\r\n\r\n")
-            body = await _body(self._reader, head)
+            try:
+                head, body = await self._answer(request)
+            except (asyncio.IncompleteReadError, ConnectionError):
+                # A server closes what was idle for a while, and this was.
+                self._writer, began = None, perf_counter()
+                head, body = await self._answer(request)
         took = (perf_counter() - began) * 1_000
         is_whole = not streamed or b"data: [DONE]" in body
         if not head.startswith(b"HTTP/1.1 200") or EXPECTED not in body or not is_whole:
             told = (head + body)[:1_500].decode(errors="replace")
             sys.exit(f"{self.target.model} at port {self.target.port} did not answer: {told}")
         return took
+
+    async def _answer(self, request: bytes) -> tuple[bytes, bytes]:
+        if self._writer is None or self._reader is None or self._writer.is_closing():
+            self._reader, self._writer = await asyncio.open_connection(
+                "127.0.0.1", self.target.port
+            )
+        self._writer.write(request)
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        return head, await _body(self._reader, head)
 
 
 async def _body(reader: asyncio.StreamReader, head: bytes) -> bytes:

@@ -78,7 +78,9 @@ def _frame(delta: dict[str, str], finish: str | None = None) -> bytes:
 
 
 def _event(value: dict[str, object]) -> bytes:
-    return f"data: {json.dumps({**_COMMON, 'object': 'chat.completion.chunk', **value})}\n\n".encode()
+    return (
+        f"data: {json.dumps({**_COMMON, 'object': 'chat.completion.chunk', **value})}\n\n".encode()
+    )
 
 
 def _chunk(data: bytes) -> bytes:

@@ -5,12 +5,14 @@ from enum import StrEnum
 
 from rag.gateway.answer_cache.questions import CacheQuestion
 from rag.gateway.answer_cache.wording import MOMENT, PERSON, POLITE
-from rag.trail import Trail
+from rag.trail import GuardVerdict, Trail
 from rag.types import Answer, Refusal
 
 _PERSON = re.compile(PERSON, re.IGNORECASE)
 _MOMENT = re.compile(MOMENT, re.IGNORECASE)
 _POLITE = tuple(re.compile(pattern, re.IGNORECASE) for pattern in POLITE)
+_GUESSED = frozenset({"name"})
+"""The kind of what merely looks like a name."""
 _PERSONAL_DATA = re.compile(r"\S@\S|(?<!\w)(?:\+?\d[ ./-]?){9,}|\b[A-Z]{2}\d{2}(?: ?\w{4}){3,}")
 """Mail addresses, telephone and account numbers: no question with one is written down."""
 
@@ -63,10 +65,18 @@ def why_not_kept(
     return _doubt(trail) or why_not_asked(question)
 
 
+def _masked_something(verdict: GuardVerdict) -> bool:
+    """Whether something was masked that is known to be personal or secret. Towards models outside
+    whatever may be a name is masked, product codes too: that alone says nothing of the answer."""
+    return verdict.standing == "masked" and not (
+        verdict.check == "masking" and _GUESSED.issuperset(verdict.kinds)
+    )
+
+
 def _doubt(trail: Trail) -> NotKept | None:
     """A policy that only watches has found what it has found: dry runs count too."""
     standings = {verdict.standing for verdict in trail.verdicts}
-    if "masked" in standings:
+    if any(_masked_something(verdict) for verdict in trail.verdicts):
         return NotKept.MASKED
     unseen = any(
         verdict.standing == "not_run" and verdict.direction == "output"

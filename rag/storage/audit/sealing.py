@@ -11,6 +11,7 @@ import hmac
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -69,8 +70,7 @@ class MasterKey:
         return Ed25519PrivateKey.from_private_bytes(self._derived("sign"))
 
     def _derived(self, purpose: str) -> bytes:
-        kdf = HKDF(SHA256(), KEY_BYTES, salt=None, info=f"rag audit {purpose}".encode())
-        return kdf.derive(self.secret)
+        return _derived(self.secret, purpose)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,13 @@ class PersonKey:
         """None where it was sealed with another key, as by one that was destroyed."""
         opened = _opened(self.secret, base64.b64decode(sealed))
         return None if opened is None else opened.decode()
+
+
+@lru_cache(maxsize=256)
+def _derived(secret: bytes, purpose: str) -> bytes:
+    """Every entry asks for the same few keys of its tenant."""
+    kdf = HKDF(SHA256(), KEY_BYTES, salt=None, info=f"rag audit {purpose}".encode())
+    return kdf.derive(secret)
 
 
 def is_signed(message: bytes, signature: str, public_key: str) -> bool:

@@ -157,11 +157,29 @@ async def error_of(script: Script, *, patience: Patience | None = None) -> Error
 async def test_the_pieces_come_in_order_and_the_completion_has_the_counts() -> None:
     pieces, _ = await said(streaming(OPENING, piece("Very"), piece(" deep."), STOP, COUNTS, DONE))
 
-    assert pieces == [
-        "Very",
-        " deep.",
-        Completion(model="served", usage=Usage(21, 2), finish_reason="stop"),
-    ]
+    *texts, end = pieces
+    assert "".join(map(str, texts)) == "Very deep."
+    assert end == Completion(model="served", usage=Usage(21, 2), finish_reason="stop")
+
+
+async def test_what_comes_in_one_go_is_one_piece() -> None:
+    together = "".join((OPENING, piece("Very"), piece(" deep."), STOP, COUNTS, DONE))
+
+    pieces, _ = await said(streaming(together))
+
+    assert pieces[0] == "Very deep."
+    assert len(pieces) == 2
+
+
+async def test_what_came_before_a_fault_is_told_before_it_is() -> None:
+    together = "".join((OPENING, piece("Very"), piece(" deep."), "data: {not json\n\n"))
+    pieces: list[str | Completion] = []
+    async with peer(streaming(together)) as here, model_at(here.base_url) as model:
+        with pytest.raises(ModelUnavailable):
+            async for each in model.stream(PROMPT):
+                pieces.append(each)  # noqa: PERF401 - what came before the error is what counts
+
+    assert pieces == ["Very deep."]
 
 
 async def test_an_endpoint_that_does_not_count_gives_no_usage() -> None:
@@ -222,13 +240,22 @@ async def test_closing_the_stream_hangs_up_on_the_model() -> None:
 
 async def test_a_slow_reader_is_not_the_models_fault() -> None:
     patience = Patience(first_token_s=LONG, gap_s=LONG, total_s=LONG)
-    script = streaming(piece("Very"), piece(" deep."), STOP)
+    first_was_read = asyncio.Event()
+
+    async def script(say: Say, here: Peer) -> None:
+        del here
+        await say("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
+        await say(piece("Very"))
+        await first_was_read.wait()
+        await say(piece(" deep.") + STOP)
+
     async with peer(script) as here, model_at(here.base_url, patience=patience) as model:
         hurried = replace(model, patience=replace(patience, gap_s=1.0, total_s=LONG))
         pieces: list[str | Completion] = []
         async for each in hurried.stream(PROMPT):
             pieces.append(each)
             if len(pieces) == 1:
+                first_was_read.set()
                 await asyncio.sleep(1.2)
 
     assert pieces[:2] == ["Very", " deep."]

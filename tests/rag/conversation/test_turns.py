@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from rag.compression import OMITTED, best_at_the_ends, compress
 from rag.confidence import Signs, confidence_of
 from rag.conversation.turns import Turn, recall, transcript
-from rag.ladder import Draft, Rung, Step, next_step
 from rag.types import Evidence
 from tests.values import hit
 
@@ -85,14 +84,3 @@ def test_a_weak_sign_is_not_made_up_for() -> None:
     unsure = confidence_of(Signs(groundedness=1.0, agreement=1.0, model=0.2))
     assert 0 <= unsure < sure <= 1
     assert confidence_of(Signs(groundedness=0.0, agreement=1.0)) < 0.1
-
-
-def test_an_unsupported_answer_is_tried_once_more_then_refused() -> None:
-    nothing = Draft(sentences=2, supported=0)
-    assert next_step(Rung.ANSWER, nothing, released=False) is Step.RETRY
-    assert next_step(Rung.STRICT, nothing, released=False) is Step.REFUSE
-    assert next_step(Rung.ANSWER, Draft(sentences=2, supported=1), released=True) is Step.RELEASE
-    assert (
-        next_step(Rung.ANSWER, Draft(sentences=0, supported=0, abstained=True), released=False)
-        is Step.REFUSE
-    )
