@@ -16,6 +16,7 @@ from api.money import Money, open_accounted
 from api.prompts import PromptsInUse
 from api.remembering import ServingMemory
 from api.settings import Settings
+from rag.access import PrincipalId
 from rag.adapters.answerability import Answerability
 from rag.answering import Answerer
 from rag.chatting import Chatter
@@ -25,9 +26,12 @@ from rag.gateway.catalogue import Catalogue
 from rag.gateway.routing import Router
 from rag.gateway.token_rates import RateLimitedGateway
 from rag.grounding import GroundingCheck
+from rag.guardrails.checks import Scanned
+from rag.guardrails.judge import ModelJudge
 from rag.prompts.registry import shipped_versions
 from rag.prompts.versions import Prompt
 from rag.protocols import Embedder
+from rag.trail import Account
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +59,6 @@ async def open_answering(
     """
     catalogue = router.catalogue
     grounding = GroundingCheck(embedder=embedder)
-    guardrails = build_guardrails(settings, grounding=grounding, canary=lambda: prompts.canary)
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(
             open_gateway(
@@ -74,6 +77,12 @@ async def open_answering(
         masked = await stack.enter_async_context(
             open_masking(limited, settings=settings, catalogue=catalogue, prompts=_own_prompts())
         )
+        guardrails = build_guardrails(
+            settings,
+            grounding=grounding,
+            canary=lambda: prompts.canary,
+            judge=ModelJudge(gateway=masked, account_of=_judged_for),
+        )
         background = await stack.enter_async_context(open_background())
         quotes_only = all(model.extractive for model in catalogue.models)
         yield Answering(
@@ -91,6 +100,7 @@ async def open_answering(
                 later=background,
                 # The extractive model abstains by itself; others are asked only where it may help.
                 relevance=None if quotes_only else gate,
+                shortens=not quotes_only,
                 rewriting=None
                 if quotes_only
                 else Rewriting(
@@ -105,6 +115,11 @@ async def open_answering(
             chatter=Chatter(gateway=masked, guardrails=guardrails),
             background=background,
         )
+
+
+def _judged_for(scanned: Scanned) -> Account:
+    """Judging a text is the tenant's to pay."""
+    return Account(tenant=scanned.tenant, user=PrincipalId("app:guardrails"))
 
 
 def _own_prompts() -> list[Prompt]:

@@ -10,6 +10,7 @@ from rag.guardrails.checks import Check
 from rag.guardrails.flow import Guardrails
 from rag.guardrails.groundedness import GroundednessCheck
 from rag.guardrails.injection import InjectionCheck
+from rag.guardrails.judge import ModelJudge
 from rag.guardrails.language import LanguageCheck
 from rag.guardrails.leakage import CanaryOf, LeakageCheck, no_canary
 from rag.guardrails.length import LengthCheck
@@ -24,15 +25,19 @@ from rag.guardrails.toxicity import ToxicityCheck
 
 
 def build_guardrails(
-    settings: Settings, *, grounding: GroundingCheck | None = None, canary: CanaryOf = no_canary
+    settings: Settings,
+    *,
+    grounding: GroundingCheck | None = None,
+    canary: CanaryOf = no_canary,
+    judge: ModelJudge | None = None,
 ) -> Guardrails:
-    """Without `grounding` no policy may name `groundedness`. Raises `ConfigurationError` where the
+    """Without `grounding` no policy may name `groundedness`, and `judge` without a judge. Raises `ConfigurationError` where the
     policy file makes no sense."""
     policies = read_policies(settings.guardrails.file)
     checks = checks_for(
         policies, grounding=grounding, canary=canary, link_hosts=settings.guardrails.link_hosts
     )
-    return Guardrails(checks=checks, policies=policies)
+    return Guardrails(checks=checks if judge is None else (*checks, judge), policies=policies)
 
 
 def checks_for(

@@ -12,7 +12,6 @@ from rag.gateway.answer_cache.entries import CachedAnswer
 from rag.gateway.calls import Gateway
 from rag.grounding import GroundingCheck
 from rag.guardrails.flow import Guardrails
-from rag.packing import CountTokens
 from rag.prompting import call_of
 from rag.prompts.choosing import Chosen, Outcome, Profile, PromptChoice, Shadow
 from rag.statements import statements_of
@@ -20,6 +19,8 @@ from rag.trail import RequestId, Trail
 from rag.types import Answer, Evidence, Refusal
 
 Find = Callable[[Ask, Profile], Awaitable[tuple[Evidence, ...]]]
+Show = Callable[[tuple[Evidence, ...], str], Awaitable[tuple[Evidence, ...]]]
+"""Evidence as a model is shown it that reads, for a question."""
 
 
 async def recheck(
@@ -47,8 +48,8 @@ class Shadowing:
     prompts: PromptChoice
     guardrails: Guardrails
     grounding: GroundingCheck
-    count_tokens: CountTokens
     find: Find
+    show: Show
 
     async def run(
         self, ask: Ask, chosen: Chosen, shadow: Shadow, evidence: tuple[Evidence, ...]
@@ -65,13 +66,8 @@ class Shadowing:
             scanned = replace(scanned_of(again, "output"), evidence=evidence)
             async with self.guardrails.output(scanned, trail) as output:
                 draft = Draft(evidence, statements_of(evidence), self.grounding, output)
-                call = call_of(
-                    again,
-                    tried,
-                    evidence,
-                    canary=self.prompts.canary,
-                    count_tokens=self.count_tokens,
-                )
+                shown = await self.show(evidence, ask.question)
+                call = call_of(again, tried, evidence, shown=shown, canary=self.prompts.canary)
                 async with aclosing(self.gateway.stream(call, trail)) as pieces:
                     async for piece in pieces:
                         await draft.hear(piece)

@@ -36,16 +36,18 @@ from rag.asking_protocols import (
     RelevanceGate,
     Retriever,
 )
+from rag.compression import for_prompt
 from rag.drafting import Draft, is_grounded
+from rag.evidence_search import EvidenceSearch
 from rag.follow_up import Rewriting, stood_alone
 from rag.gateway.answer_cache.entries import CachedAnswer
 from rag.gateway.calls import Gateway, ModelCall
 from rag.grounding import GroundingCheck
 from rag.guardrails.flow import Guardrails, Watch
 from rag.guardrails.judging import Stopped
-from rag.packing import CountTokens, pack_evidence
+from rag.packing import CountTokens
 from rag.prompting import call_of, model_prompt, system_of
-from rag.prompts.choosing import Chosen, Outcome, Profile, PromptChoice
+from rag.prompts.choosing import Chosen, Outcome, PromptChoice
 from rag.statements import statements_of
 from rag.streams import begun
 from rag.trail import Sent
@@ -53,10 +55,8 @@ from rag.types import (
     Answer,
     Evidence,
     Quality,
-    Query,
     Refusal,
     RefusalReason,
-    Retrieved,
     RetrievedChunk,
 )
 
@@ -78,6 +78,9 @@ class Answerer:
     """None where the model itself abstains, as the extractive one does."""
     rewriting: Rewriting | None = None
     """None where no model is there that writes: then the rules alone make a follow-up stand alone."""
+    shortens: bool = False
+    """Whether prompts hold of long evidence only what bears on the question: no model that quotes
+    reads them."""
     efforts: Mapping[Quality, Effort] = field(default_factory=lambda: EFFORTS)
 
     async def ask(self, ask: Ask) -> Answer | Refusal:
@@ -142,7 +145,7 @@ class Answerer:
                 yield event
             return
 
-        found = await watch.unless_stopped(self._found(ask, chosen.profile))
+        found = await watch.unless_stopped(self._search().find(ask, chosen.profile))
         if isinstance(found, Stopped):
             yield _blocked(found)
             return
@@ -165,64 +168,23 @@ class Answerer:
                 self.later(self._shadowing().run(ask, chosen, chosen.shadow, evidence))
             yield Finished(made.outcome)
 
-    async def _found(self, ask: Ask, profile: Profile) -> tuple[Ask, tuple[Evidence, ...]]:
-        """The question as it stands alone at last, and the evidence for it."""
-        if ask.stands_alone or self.rewriting is None:
-            return ask, await self._evidence(ask, profile)
-        # By the time a model's words turn out late or useless, there is something found already.
-        retrieving = asyncio.ensure_future(self._retrieved(ask, profile))
-        try:
-            rewritten = await self.rewriting.rewritten(ask)
-            if rewritten.question == ask.question:
-                return ask, await self._isolated(ask, await retrieving, profile)
-        finally:
-            retrieving.cancel()
-            await asyncio.gather(retrieving, return_exceptions=True)
-        ask.trail.searched = rewritten.question
-        return rewritten, await self._evidence(rewritten, profile)
-
-    async def _evidence(self, ask: Ask, profile: Profile) -> tuple[Evidence, ...]:
-        return await self._isolated(ask, await self._retrieved(ask, profile), profile)
-
-    async def _retrieved(self, ask: Ask, profile: Profile) -> Retrieved:
-        effort = self._effort(ask, profile)
-        return await self.retriever.retrieve(
-            Query(
-                text=ask.question,
-                scope=ask.scope,
-                limit=effort.hits,
-                rerank=effort.rerank,
-                filters=ask.filters,
-            )
-        )
-
-    async def _isolated(
-        self, ask: Ask, retrieved: Retrieved, profile: Profile
-    ) -> tuple[Evidence, ...]:
-        effort = self._effort(ask, profile)
-        packed = pack_evidence(
-            retrieved.hits,
-            count_tokens=self.count_tokens,
-            budget_tokens=effort.evidence_tokens,
-            passages=effort.passages,
-        )
-        isolated = await self.guardrails.isolate(packed, scanned_of(ask, "evidence"), ask.trail)
-        ask.trail.classification = isolated.classification
-        return isolated.kept
-
-    def _effort(self, ask: Ask, profile: Profile) -> Effort:
-        return replace(self.efforts[ask.quality], **profile)
-
     async def _may_answer(self, question: str, evidence: Sequence[Evidence]) -> bool:
         return self.relevance is None or await self.relevance.may_answer(question, evidence)
+
+    async def _shown(self, evidence: tuple[Evidence, ...], question: str) -> tuple[Evidence, ...]:
+        """The evidence as a prompt has it. What is said is checked against all of it."""
+        if not self.shortens:
+            return evidence
+        return await asyncio.to_thread(
+            for_prompt, evidence, question, count_tokens=self.count_tokens
+        )
 
     async def _made(
         self, ask: Ask, chosen: Chosen, watch: Watch, evidence: tuple[Evidence, ...]
     ) -> AsyncGenerator[AskEvent | Made]:
         """What models make of the evidence, one after the other until one of them does."""
-        call = call_of(
-            ask, chosen, evidence, canary=self.prompts.canary, count_tokens=self.count_tokens
-        )
+        shown = await self._shown(evidence, ask.question)
+        call = call_of(ask, chosen, evidence, shown=shown, canary=self.prompts.canary)
         scanned = replace(scanned_of(ask, "output"), evidence=evidence, system=system_of(call))
         async with self.guardrails.output(scanned, ask.trail) as output:
             draft = Draft(evidence, statements_of(evidence), self.grounding, output)
@@ -231,7 +193,7 @@ class Answerer:
                 async with aclosing(self._said(ask, following, draft, watch)) as events:
                     async for event in events:
                         yield event
-                following = self._next(ask, following, draft)
+                following = self._next(ask, following, draft, shown)
             for event in await draft.end():
                 yield event
         yield Made(
@@ -263,7 +225,9 @@ class Answerer:
         for event in await draft.finish():
             yield event
 
-    def _next(self, ask: Ask, call: ModelCall, draft: Draft) -> ModelCall | None:
+    def _next(
+        self, ask: Ask, call: ModelCall, draft: Draft, shown: Sequence[Evidence]
+    ) -> ModelCall | None:
         """Where a model's answer did not do: the same evidence for a dearer one, and with a
         stricter prompt where this one invented."""
         if draft.is_settled:
@@ -275,13 +239,18 @@ class Answerer:
             return dearer
         strict = self.prompts.choose(ANSWER_STRICT, ask.trail.account, locale=ask.locale)
         prompt = model_prompt(
-            strict.prompt,
-            ask.question,
-            draft.evidence,
-            canary=self.prompts.canary,
-            count_tokens=self.count_tokens,
+            strict.prompt, ask.question, draft.evidence, shown=shown, canary=self.prompts.canary
         )
         return replace(dearer or call, step=ANSWER_STRICT, prompt=prompt)
+
+    def _search(self) -> EvidenceSearch:
+        return EvidenceSearch(
+            retriever=self.retriever,
+            guardrails=self.guardrails,
+            count_tokens=self.count_tokens,
+            efforts=self.efforts,
+            rewriting=self.rewriting,
+        )
 
     def _shadowing(self) -> Shadowing:
         return Shadowing(
@@ -289,8 +258,8 @@ class Answerer:
             prompts=self.prompts,
             guardrails=self.guardrails,
             grounding=self.grounding,
-            count_tokens=self.count_tokens,
-            find=self._evidence,
+            find=self._search().evidence,
+            show=self._shown,
         )
 
 

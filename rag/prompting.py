@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 
 from rag.asking import Ask
-from rag.compression import for_prompt
 from rag.gateway.calls import ModelCall
 from rag.gateway.complexity import signals_of
-from rag.packing import CountTokens
 from rag.prompts.choosing import Chosen
 from rag.prompts.registry import render
 from rag.prompts.versions import Prompt
@@ -19,13 +17,11 @@ def call_of(
     chosen: Chosen,
     evidence: Sequence[Evidence],
     *,
+    shown: Sequence[Evidence],
     canary: str,
-    count_tokens: CountTokens,
 ) -> ModelCall:
     return ModelCall(
-        prompt=model_prompt(
-            chosen.prompt, ask.question, evidence, canary=canary, count_tokens=count_tokens
-        ),
+        prompt=model_prompt(chosen.prompt, ask.question, evidence, shown=shown, canary=canary),
         account=ask.trail.account,
         request=ask.trail.request,
         use_case=ask.trail.use_case,
@@ -41,11 +37,10 @@ def model_prompt(
     question: str,
     evidence: Sequence[Evidence],
     *,
+    shown: Sequence[Evidence],
     canary: str,
-    count_tokens: CountTokens,
 ) -> ModelPrompt:
-    """The messages hold what bears on the question; `evidence` is whole, for a model that quotes."""
-    shown = for_prompt(evidence, question, count_tokens=count_tokens)
+    """Messages with `shown`, for a model that reads; one that quotes does so from `evidence`."""
     return ModelPrompt(
         messages=render(prompt, question, shown, canary=canary),
         question=question,

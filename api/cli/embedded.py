@@ -1,5 +1,6 @@
 """The platform opened by the command line itself. Heavy to import: only what needs it does."""
 
+import gc
 import logging
 import os
 import signal
@@ -92,6 +93,10 @@ async def serve_on(
             server_header=False,
             timeout_graceful_shutdown=GRACE_S,
         )
+        # What is there by now stays: to look through all of it for garbage, again and again, would
+        # stop every request for as long as that takes.
+        gc.collect()
+        gc.freeze()
         serving()
         with _signals_end_gently():
             await uvicorn.Server(config).serve(sockets=[listener])

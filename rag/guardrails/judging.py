@@ -62,9 +62,7 @@ async def judge(check: Check, scanned: Scanned, *, rule: Rule, policy: Policy) -
     began = time.perf_counter()
     said = await _asked(check, scanned, rule)
     took_ms = (time.perf_counter() - began) * 1000
-    return follow(
-        check.name, said, scanned.direction, rule=rule, policy=policy, took_ms=took_ms
-    )
+    return follow(check.name, said, scanned.direction, rule=rule, policy=policy, took_ms=took_ms)
 
 
 async def _asked(check: Check, scanned: Scanned, rule: Rule) -> Report | NotRun:
@@ -194,6 +192,12 @@ async def judge_all(
 ) -> tuple[Judged, ...]:
     """Ask `rules`' checks at the same time. `stopped` hears of the first that blocks, at once;
     those still looking then are called off, and are `not_run`."""
+    if len(rules) == 1:
+        [(name, rule)] = rules.items()
+        judged = await judge(checks[name], scanned, rule=rule, policy=policy)
+        if judged.stops and stopped is not None:
+            stopped(stopped_by(judged.verdict))
+        return (judged,)
     tasks = {
         name: asyncio.create_task(judge(checks[name], scanned, rule=rule, policy=policy))
         for name, rule in rules.items()

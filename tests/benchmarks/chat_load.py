@@ -22,6 +22,7 @@ EXPECTED = b"metres"
 """Stands in every answer of the upstream."""
 PATIENCE_S = 60.0
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_CONTENT = re.compile(rb'"content": *"((?:[^"\\]|\\.)*)"')
 _SYSTEM = (
     "You help the engineers of a waterworks. Answer in plain words, name the station that you mean, "
     "and say so when you do not know. Keep to what the manual says."
@@ -66,8 +67,9 @@ class Connection:
                 self._writer, began = None, perf_counter()
                 head, body = await self._answer(request)
         took = (perf_counter() - began) * 1_000
+        said = b"".join(_CONTENT.findall(body))
         is_whole = not streamed or b"data: [DONE]" in body
-        if not head.startswith(b"HTTP/1.1 200") or EXPECTED not in body or not is_whole:
+        if not head.startswith(b"HTTP/1.1 200") or EXPECTED not in said or not is_whole:
             told = (head + body)[:1_500].decode(errors="replace")
             sys.exit(f"{self.target.model} at port {self.target.port} did not answer: {told}")
         return took

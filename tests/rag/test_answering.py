@@ -387,3 +387,22 @@ async def test_an_asker_who_goes_away_says_nothing_of_the_prompt() -> None:
             break
     await stream.aclose()
     assert prompts.outcomes == []
+
+
+async def test_a_model_that_reads_is_shown_what_bears_on_the_question_and_checked_against_all() -> (
+    None
+):
+    filler = "The hall was painted by two men from the north. " * 60
+    long = hit(f"{filler}The pump seal is replaced every 12 months. {filler}", document="long")
+    model = ScriptedLanguageModel(
+        f"{TRUE} [1]. The hall was painted by two men from the north [1]."
+    )
+    whole = answerer(model, retriever=FixedRetriever((long,)))
+    answer = await replace(whole, shortens=True).ask(asked(QUESTION, ADA))
+    assert isinstance(answer, Answer)
+    assert answer.text.startswith(f"{TRUE}. [1] The hall")
+    assert answer == replace(await whole.ask(asked(QUESTION, ADA)), usage=answer.usage)
+    short, full = ("".join(each.content for each in prompt.messages) for prompt in model.prompts)
+    assert TRUE in short
+    assert len(short) < 0.8 * len(full)
+    assert model.prompts[0].evidence == model.prompts[1].evidence

@@ -174,10 +174,14 @@ async def test_what_comes_in_one_go_is_one_piece() -> None:
 async def test_what_came_before_a_fault_is_told_before_it_is() -> None:
     together = "".join((OPENING, piece("Very"), piece(" deep."), "data: {not json\n\n"))
     pieces: list[str | Completion] = []
+
+    async def listen(model: OpenAIWire) -> None:
+        async for each in model.stream(PROMPT):
+            pieces.append(each)  # noqa: PERF401 - what came before the error is what counts
+
     async with peer(streaming(together)) as here, model_at(here.base_url) as model:
         with pytest.raises(ModelUnavailable):
-            async for each in model.stream(PROMPT):
-                pieces.append(each)  # noqa: PERF401 - what came before the error is what counts
+            await listen(model)
 
     assert pieces == ["Very deep."]
 
