@@ -13,7 +13,9 @@ from rag.asking import (
     TextRetracted,
 )
 from rag.citation import Sentence, SentenceStream, Supported, verify
+from rag.confidence import Signs, confidence_of
 from rag.gateway.calls import Restarted
+from rag.gateway.complexity import signals_of
 from rag.grounding import GroundingCheck
 from rag.guardrails.judging import Stopped
 from rag.guardrails.streaming import OutputEvent, OutputStream, Released, Retracted
@@ -127,12 +129,15 @@ class Draft:
             return Refusal(RefusalReason.BLOCKED, self.stopped.reason)
         if not self.scores:
             return NO_EVIDENCE if self.abstained or not self.seen else UNGROUNDED
-        lowest = min(self.scores)
-        sure = self.completion.confidence if self.completion is not None else None
+        signs = Signs(
+            groundedness=min(self.scores),
+            agreement=signals_of(self.evidence).agreement,
+            model=self.completion.confidence if self.completion is not None else None,
+        )
         return Answer(
             text=self.text,
             citations=tuple(self.citations),
-            confidence=lowest if sure is None else min(lowest, sure),
+            confidence=confidence_of(signs),
             model=self.model,
             prompt=prompt,
             usage=usage,

@@ -42,8 +42,9 @@ async def standalone(
 
 
 def _may_stand(rewritten: str, question: str, turns: Sequence[Turn]) -> bool:
-    """Whether a model's rewriting is a question of words that were said, and keeps those of its own."""
-    if not rewritten or len(rewritten) > _LONGEST:
+    """Whether a model's rewriting stands alone, in words that were said, and keeps the codes and
+    numbers of `question`."""
+    if len(rewritten) > _LONGEST or leaning_of(rewritten) is not Leans.NOT:
         return False
     said = " ".join(
         [question, *(f"{turn.standalone} {turn.question} {turn.answer}" for turn in turns)]

@@ -406,3 +406,11 @@ async def test_a_model_that_reads_is_shown_what_bears_on_the_question_and_checke
     assert TRUE in short
     assert len(short) < 0.8 * len(full)
     assert model.prompts[0].evidence == model.prompts[1].evidence
+
+
+async def test_an_answer_is_surer_where_both_searches_found_what_it_rests_on() -> None:
+    both = replace(SEAL, ranks=replace(SEAL.ranks, dense=1, sparse=1))
+    one = replace(SEAL, ranks=replace(SEAL.ranks, dense=1, sparse=None))
+    surer, less = await ask(f"{TRUE} [1].", both), await ask(f"{TRUE} [1].", one)
+    assert isinstance(surer, Answer) and isinstance(less, Answer)
+    assert 0 < less.confidence < surer.confidence <= 1

@@ -139,8 +139,10 @@ async def test_a_model_rewrites_it_while_the_rules_question_is_searched() -> Non
         Writes(error=ModelUnavailable("it is down")),
         Writes(rewriting="Who won the football match of 1954 in Bern?"),
         Writes(rewriting=""),
+        Writes(rewriting="What about it?"),
+        Writes(rewriting="NO ANSWER"),
     ],
-    ids=["late", "down", "invents", "silent"],
+    ids=["late", "down", "invents", "silent", "leans", "abstains"],
 )
 async def test_where_the_model_is_of_no_use_the_rules_question_is_answered(writes: Writes) -> None:
     searches = Searches()
