@@ -6,7 +6,7 @@ On the hot path of every question: aiohttp, and as little as can be done for a p
 import asyncio
 import json
 import math
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Coroutine, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -47,12 +47,31 @@ class HttpConnections:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=self._trust_env,
                 auto_decompress=True,
+                trace_configs=[_telling_of_reuse()],
             )
         return self._session
 
     async def aclose(self) -> None:
         if self._session is not None:
             await self._session.close()
+
+
+@dataclass(slots=True)
+class _Sending:
+    """One request on its way."""
+
+    reused: bool = False
+    """Whether it went over a connection that was there before."""
+
+
+def _telling_of_reuse() -> aiohttp.TraceConfig:
+    async def reused(_session: object, context: Any, _params: object) -> None:
+        if isinstance(context.trace_request_ctx, _Sending):
+            context.trace_request_ctx.reused = True
+
+    config = aiohttp.TraceConfig()
+    config.on_connection_reuseconn.append(reused)
+    return config
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,22 +142,32 @@ class OpenAIWire:
     async def aclose(self) -> None:
         await self.connections.aclose()
 
+    def _post(
+        self, prompt: ModelPrompt, patience: Patience, sending: _Sending
+    ) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
+        return self.connections.session.post(
+            self._url("chat/completions"),
+            data=json.dumps(self._body(prompt)).encode(),
+            headers=self._headers(),
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=None, connect=patience.connect_s),
+            trace_request_ctx=sending,
+        )
+
     # --- asking --------------------------------------------------------------------------------
 
     async def _opened(
         self, prompt: ModelPrompt, waiting: Waiting, patience: Patience
     ) -> aiohttp.ClientResponse:
-        headers = self._headers()
+        sending = _Sending()
         try:
-            response = await waiting.wait(
-                self.connections.session.post(
-                    self._url("chat/completions"),
-                    data=json.dumps(self._body(prompt)).encode(),
-                    headers=headers,
-                    allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(total=None, connect=patience.connect_s),
-                )
-            )
+            try:
+                response = await waiting.wait(self._post(prompt, patience, sending))
+            except aiohttp.ServerDisconnectedError:
+                if not sending.reused:
+                    raise
+                # The endpoint closed a connection that lay idle, just as it was taken up again.
+                response = await waiting.wait(self._post(prompt, patience, _Sending()))
         except (ValueError, aiohttp.NonHttpUrlClientError) as error:
             # These errors show the address itself, and it may hold credentials.
             raise PermanentError(

@@ -3,6 +3,8 @@
 from types import MappingProxyType
 from typing import Any
 
+from rag.guardrails.rules import RULE_KINDS
+
 DEFAULT: MappingProxyType[str, Any] = MappingProxyType(
     {
         "passages": "drop",
@@ -20,7 +22,9 @@ DEFAULT: MappingProxyType[str, Any] = MappingProxyType(
             "language": {"action": "block"},
         },
         "evidence": {
-            "injection": {"action": "block"},
+            # Of a document only what a rule names is left out: by its wording alone every third
+            # question of the sample company lost a harmless passage.
+            "injection": {"action": "allow", "kinds": dict.fromkeys(RULE_KINDS, "block")},
         },
         "output": {
             "links": {"action": "mask", "stage": "piece"},

@@ -191,3 +191,7 @@ def _apart(places: list[tuple[int, int]]) -> int:
         count += start >= end
         end = max(end, stop)
     return count
+
+
+RULE_KINDS = tuple(sorted({rule.kind for rule in RULES}))
+"""What a match of a rule is called; other kinds are a classifier's, or say how a text was hidden."""

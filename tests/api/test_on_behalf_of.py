@@ -92,7 +92,12 @@ async def test_the_person_belongs_to_what_the_ledger_says_and_the_app_does_not_c
 
 async def test_the_person_can_neither_administrate_nor_speak_for_others(app: App) -> None:
     caller = await app.authenticator.caller(f"Bearer {app.token}", app.assertion())
-    not_theirs = {Permission.ADMIN, Permission.OPERATE, Permission.IMPERSONATE}
+    not_theirs = {
+        Permission.ADMIN,
+        Permission.AUDIT,
+        Permission.OPERATE,
+        Permission.IMPERSONATE,
+    }
     assert caller.permissions == EVERY_PERMISSION - not_theirs
 
 
