@@ -13,8 +13,8 @@ from rag.asking import Ask
 from rag.audit import event_of
 from rag.gateway.calls import Lane
 from rag.gateway.usage import used_of_request
-from rag.trail import Account, RequestId, Sent, Trail, UseCase
-from rag.types import Answer, Quality, Refusal, RefusalReason, RetrievedChunk
+from rag.trail import Account, RequestId, Trail, UseCase
+from rag.types import Answer, Quality, Refusal, RefusalReason
 
 
 async def trail_of(
@@ -33,10 +33,6 @@ async def trail_of(
         endpoint=endpoint,
         on_behalf_of=caller.via == "on_behalf_of",
     )
-
-
-def sent_of(hit: RetrievedChunk) -> Sent:
-    return Sent(hit.chunk.document.id, hit.chunk.version, hit.chunk.id)
 
 
 def decision_of(outcome: Answer | Refusal) -> str:

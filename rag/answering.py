@@ -50,14 +50,13 @@ from rag.prompting import call_of, model_prompt, system_of
 from rag.prompts.choosing import Chosen, Outcome, PromptChoice
 from rag.statements import statements_of
 from rag.streams import begun
-from rag.trail import Sent
+from rag.trail import sent_of
 from rag.types import (
     Answer,
     Evidence,
     Quality,
     Refusal,
     RefusalReason,
-    RetrievedChunk,
 )
 
 ANSWER, ANSWER_STRICT = "answer", "answer-strict"
@@ -207,7 +206,7 @@ class Answerer:
     ) -> AsyncGenerator[AskEvent]:
         """One model's answer, sentence by sentence. The call begins before the input is judged;
         what comes of it is shown after."""
-        passages = [_sent_of(part) for each in draft.evidence for part in each.parts]
+        passages = [sent_of(part) for each in draft.evidence for part in each.parts]
         ask.trail.sent.extend(passages)
         draft.begin()
         async with begun(
@@ -269,14 +268,10 @@ def _blocked(stopped: Stopped) -> Finished:
 
 def _again(ask: Ask, kept: CachedAnswer) -> list[AskEvent]:
     """A kept answer, told as one that is being made."""
-    ask.trail.shown.extend(_sent_of(part) for each in kept.evidence for part in each.parts)
+    ask.trail.shown.extend(sent_of(part) for each in kept.evidence for part in each.parts)
     return [
         EvidenceFound(kept.evidence),
         TextReleased(kept.answer.text),
         *map(CitationMade, kept.answer.citations),
         Finished(kept.answer),
     ]
-
-
-def _sent_of(hit: RetrievedChunk) -> Sent:
-    return Sent(hit.chunk.document.id, hit.chunk.version, hit.chunk.id)

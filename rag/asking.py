@@ -1,6 +1,6 @@
 """What is asked, what happens while it is answered, and how much is spent on it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
@@ -9,6 +9,8 @@ from rag.access import AccessScope, Principal, scope_of
 from rag.conversation.turns import ConversationId, Turn
 from rag.gateway.calls import Lane
 from rag.guardrails.checks import Scanned
+from rag.guardrails.judging import Stopped
+from rag.guardrails.streaming import OutputEvent, Released, Retracted
 from rag.trail import Direction, Trail
 from rag.types import (
     Answer,
@@ -134,3 +136,17 @@ EFFORTS: Mapping[Quality, Effort] = MappingProxyType(
         "best": Effort(hits=60, rerank=True, passages=14, evidence_tokens=3_200),
     }
 )
+
+
+def told(events: Iterable[OutputEvent]) -> list[TextReleased | TextRetracted]:
+    """What the asker is told of what the output's guard did; that it stopped is for it to say."""
+    news: list[TextReleased | TextRetracted] = []
+    for event in events:
+        match event:
+            case Released(text):
+                news.append(TextReleased(text))
+            case Retracted(stopped):
+                news.append(TextRetracted(stopped.reason))
+            case Stopped():
+                pass
+    return news

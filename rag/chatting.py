@@ -7,12 +7,12 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from rag.asking import TextReleased, TextRetracted
+from rag.asking import TextReleased, TextRetracted, told
 from rag.gateway.calls import Gateway, ModelCall, Restarted
 from rag.guardrails.checks import Scanned
 from rag.guardrails.flow import Guardrails
 from rag.guardrails.judging import Stopped
-from rag.guardrails.streaming import OutputEvent, OutputStream, Released, Retracted
+from rag.guardrails.streaming import OutputEvent, OutputStream
 from rag.protocols import Completion
 from rag.streams import begun
 from rag.trail import Trail
@@ -110,17 +110,8 @@ class _Reply:
         return Said(self.output.released, self.completion)
 
     def _told(self, events: Sequence[OutputEvent]) -> list[TextReleased | TextRetracted]:
-        told: list[TextReleased | TextRetracted] = []
-        for event in events:
-            match event:
-                case Released(text):
-                    told.append(TextReleased(text))
-                case Retracted(stopped):
-                    self.stopped = stopped
-                    told.append(TextRetracted(stopped.reason))
-                case Stopped():
-                    self.stopped = event
-        return told
+        self.stopped = self.stopped or self.output.stopped
+        return told(events)
 
 
 def _scanned(call: ModelCall, trail: Trail) -> Scanned:

@@ -9,8 +9,8 @@ from rag.asking import (
     AskEvent,
     CitationMade,
     SentenceJudged,
-    TextReleased,
     TextRetracted,
+    told,
 )
 from rag.citation import Sentence, SentenceStream, Supported, verify
 from rag.confidence import Signs, confidence_of
@@ -18,7 +18,7 @@ from rag.gateway.calls import Restarted
 from rag.gateway.complexity import signals_of
 from rag.grounding import GroundingCheck
 from rag.guardrails.judging import Stopped
-from rag.guardrails.streaming import OutputEvent, OutputStream, Released, Retracted
+from rag.guardrails.streaming import OutputEvent, OutputStream
 from rag.prompts.registry import NO_ANSWER
 from rag.protocols import Completion
 from rag.statements import Statement
@@ -152,17 +152,8 @@ class Draft:
         return [TextRetracted(reason)] if had_released else []
 
     def _told(self, events: Sequence[OutputEvent]) -> list[AskEvent]:
-        told: list[AskEvent] = []
-        for event in events:
-            match event:
-                case Released(text):
-                    told.append(TextReleased(text))
-                case Retracted(stopped):
-                    self.stopped = stopped
-                    told.append(TextRetracted(stopped.reason))
-                case Stopped():
-                    self.stopped = event
-        return told
+        self.stopped = self.stopped or self.output.stopped
+        return [*told(events)]
 
 
 def is_grounded(outcome: Answer | Refusal | None) -> bool | None:

@@ -11,7 +11,7 @@ from typing import Literal, NewType
 
 from rag.access import PrincipalId, TenantId
 from rag.gateway.money import FREE, Micro
-from rag.types import ChunkId, DocumentId, Usage, VersionId
+from rag.types import ChunkId, DocumentId, RetrievedChunk, Usage, VersionId
 
 RequestId = NewType("RequestId", str)
 """The trace id of what the caller asked for. All that is spent for it is settled under it."""
@@ -117,6 +117,10 @@ class Sent:
     document: DocumentId
     version: VersionId
     chunk: ChunkId
+
+
+def sent_of(hit: RetrievedChunk) -> Sent:
+    return Sent(hit.chunk.document.id, hit.chunk.version, hit.chunk.id)
 
 
 CacheOutcome = Literal["off", "miss", "exact", "semantic"]

@@ -10,8 +10,8 @@ from api.errors import PROBLEMS
 from api.filters import filters_of
 from api.permissions import Permission
 from api.schemas import SearchRequest, SearchResponse
-from api.trails import Over, sent_of, tell, trail_of
-from rag.trail import UseCase
+from api.trails import Over, tell, trail_of
+from rag.trail import UseCase, sent_of
 from rag.types import Query
 
 router = APIRouter(prefix="/v1", tags=["search"], responses=PROBLEMS)
