@@ -7,14 +7,14 @@ it cannot say clearly is `not_run`. Its rates are those of the model that is ask
 import json
 import secrets
 from collections.abc import Callable
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, cast
 
 from rag.errors import Error
-from rag.gateway.calls import Gateway, ModelCall, Restarted
+from rag.gateway.batches import complete
+from rag.gateway.calls import Gateway, ModelCall
 from rag.guardrails.checks import Finding, NotRun, Report, Scanned
-from rag.protocols import Completion, Message, ModelPrompt
+from rag.protocols import Message, ModelPrompt
 from rag.trail import Account, RequestId, Trail
 
 _SCHEMA: dict[str, Any] = {
@@ -70,24 +70,10 @@ class ModelJudge:
             request=request, account=account, use_case=scanned.use_case, endpoint="guardrails"
         )
         try:
-            said = await _said(self.gateway, call, trail)
+            said = await complete(self.gateway, call, trail)
         except Error as error:
             return NotRun(f"no model could be asked ({type(error).__name__})")
-        return _report_of(said)
-
-
-async def _said(gateway: Gateway, call: ModelCall, trail: Trail) -> str:
-    text = ""
-    async with aclosing(gateway.stream(call, trail)) as pieces:
-        async for piece in pieces:
-            match piece:
-                case str():
-                    text += piece
-                case Restarted():
-                    text = ""
-                case Completion():
-                    break
-    return text
+        return _report_of(said.text)
 
 
 def _report_of(said: str) -> Report | NotRun:
