@@ -5,7 +5,6 @@ goes on: its words are taken if they come in time and pass the checks of any que
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
@@ -15,13 +14,14 @@ from rag.conversation.follow_ups import Leans
 from rag.conversation.rewriting import by_rule, standalone
 from rag.conversation.turns import recall, transcript
 from rag.errors import Error
-from rag.gateway.calls import Gateway, ModelCall, Restarted
+from rag.gateway.batches import complete
+from rag.gateway.calls import Gateway, ModelCall
 from rag.gateway.money import Micro
 from rag.guardrails.flow import Guardrails
 from rag.guardrails.judging import Stopped
 from rag.prompts.choosing import Chosen, Outcome, PromptChoice
 from rag.prompts.registry import render_values
-from rag.protocols import Completion, ModelPrompt
+from rag.protocols import ModelPrompt
 from rag.trail import Trail
 
 REWRITE = "rewrite"
@@ -65,17 +65,10 @@ class Rewriting:
     async def _written(self, ask: Ask) -> str:
         began = perf_counter()
         chosen = self.prompts.choose(REWRITE, ask.trail.account, locale=ask.locale)
-        ok, text = False, ""
+        ok = False
         try:
-            async with aclosing(self.gateway.stream(self._call(ask, chosen), ask.trail)) as pieces:
-                async for piece in pieces:
-                    match piece:
-                        case str():
-                            text += piece
-                        case Restarted():
-                            text = ""
-                        case Completion():
-                            ok = True
+            written = await complete(self.gateway, self._call(ask, chosen), ask.trail)
+            ok = True
         finally:
             self.prompts.record(
                 Outcome(
@@ -86,7 +79,7 @@ class Rewriting:
                     cost=_cost_of(ask.trail),
                 )
             )
-        return text
+        return written.text
 
     def _call(self, ask: Ask, chosen: Chosen) -> ModelCall:
         recalled = recall(
