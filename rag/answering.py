@@ -49,7 +49,6 @@ from rag.packing import CountTokens
 from rag.prompting import call_of, model_prompt, system_of
 from rag.prompts.choosing import Chosen, Outcome, PromptChoice
 from rag.statements import statements_of
-from rag.streams import begun
 from rag.trail import sent_of
 from rag.types import (
     Answer,
@@ -209,9 +208,7 @@ class Answerer:
         passages = [sent_of(part) for each in draft.evidence for part in each.parts]
         ask.trail.sent.extend(passages)
         draft.begin()
-        async with begun(
-            watch.pieces_unless_stopped(self.gateway.stream(call, ask.trail))
-        ) as pieces:
+        async with watch.begun(self.gateway.stream(call, ask.trail)) as pieces:
             if isinstance(stopped := await watch.verdict(), Stopped):
                 draft.stopped = stopped
                 return

@@ -14,7 +14,6 @@ from rag.guardrails.flow import Guardrails
 from rag.guardrails.judging import Stopped
 from rag.guardrails.streaming import OutputEvent, OutputStream
 from rag.protocols import Completion
-from rag.streams import begun
 from rag.trail import Trail
 
 _WRITTEN_BY_OTHERS = frozenset({"user", "tool", "function"})
@@ -45,19 +44,22 @@ class Chatter:
 
     async def chat(self, call: ModelCall, trail: Trail) -> Said | Withheld:
         """The whole of what the model says, or why it is withheld. Errors: those of the gateway."""
-        async with aclosing(self.stream(call, trail)) as events:
+        async with aclosing(self.stream(call, trail, in_pieces=False)) as events:
             async for event in events:
                 if isinstance(event, Said | Withheld):
                     return event
         raise AssertionError("a chat ends with what was said, or with why it was withheld")
 
-    async def stream(self, call: ModelCall, trail: Trail) -> AsyncGenerator[ChatEvent]:
+    async def stream(
+        self, call: ModelCall, trail: Trail, *, in_pieces: bool = True
+    ) -> AsyncGenerator[ChatEvent]:
         """Pieces as they may be shown, then `Said` or `Withheld`. Closing it stops the model."""
         scanned = _scanned(call, trail)
+        said = replace(scanned, text="", direction="output")
         async with (
             self.guardrails.watching(scanned, trail) as watch,
-            self.guardrails.output(replace(scanned, text="", direction="output"), trail) as output,
-            begun(watch.pieces_unless_stopped(self.gateway.stream(call, trail))) as pieces,
+            self.guardrails.output(said, trail, in_pieces=in_pieces) as output,
+            watch.begun(self.gateway.stream(call, trail)) as pieces,
         ):
             if isinstance(stopped := await watch.verdict(), Stopped):
                 yield Withheld(stopped.reason)

@@ -1,8 +1,8 @@
 """What a guardrail is: it scans a text and reports; a policy decides what follows."""
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from rag.access import TenantId
 from rag.trail import Direction, UseCase
@@ -49,12 +49,22 @@ class NotRun:
     reason: str
 
 
+Said = Report | NotRun
+
+
 class Check(Protocol):
     @property
     def name(self) -> str:
         """What policies call it: `injection`, `pii`, `secrets`, …"""
         ...
 
-    async def scan(self, scanned: Scanned) -> Report | NotRun:
-        """Never blocks the event loop for more than 2 ms; longer work goes to a thread."""
+    def scan(self, scanned: Scanned) -> Said | Coroutine[Any, Any, Said]:
+        """What it found, at once where that takes less than 2 ms of the event loop. What takes
+        longer, or asks somebody, is a coroutine: of an `async def`, or of a thread."""
         ...
+
+
+async def asked(check: Check, scanned: Scanned) -> Said:
+    """What `check` says, however it comes by it."""
+    said = check.scan(scanned)
+    return said if isinstance(said, Report | NotRun) else await said

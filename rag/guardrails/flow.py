@@ -11,22 +11,16 @@ Every verdict is written to the trail, also of checks that did not get to look.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from rag.guardrails.checks import Check, NotRun, Scanned
-from rag.guardrails.judging import (
-    Judged,
-    Outcome,
-    Stopped,
-    follow,
-    judge_all,
-    outcome_of,
-)
+from rag.guardrails.checks import Check, Scanned
+from rag.guardrails.judging import Judged, Outcome, Stopped, begin, judge_all, outcome_of
 from rag.guardrails.passages import Isolated, isolate
-from rag.guardrails.policy import Policies, Policy, Rule
+from rag.guardrails.policy import Policies, Policy
 from rag.guardrails.streaming import OutputStream
+from rag.streams import begun
 from rag.trail import Trail
 from rag.types import Evidence
 
@@ -35,18 +29,25 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """The checks of an input, on their way while other work goes on."""
+    """The checks of an input: over already, or on their way while other work goes on."""
 
     blocked: "asyncio.Future[Stopped]"
     """Done as soon as one check blocks, whatever the others still do; never done otherwise."""
-    _outcome: "asyncio.Task[Outcome]"
+    outcome: "Outcome | asyncio.Task[Outcome]"
 
     async def verdict(self) -> Outcome:
         """What all checks together say. Nothing may be released to anybody before this."""
-        return await asyncio.shield(self._outcome)
+        if isinstance(self.outcome, asyncio.Task):
+            return await asyncio.shield(self.outcome)
+        return self.outcome
 
     async def unless_stopped(self, work: Coroutine[None, None, T]) -> T | Stopped:
         """What `work` gives, or what stopped it: then it is cancelled, and over."""
+        if isinstance(self.outcome, Stopped):
+            work.close()
+            return self.outcome
+        if not self._still_looks():
+            return await work
         task = asyncio.ensure_future(work)
         try:
             await asyncio.wait({task, self.blocked}, return_when=asyncio.FIRST_COMPLETED)
@@ -54,11 +55,26 @@ class Watch:
         finally:
             await _over(task)
 
-    async def pieces_unless_stopped(self, pieces: AsyncGenerator[T]) -> AsyncGenerator[T | Stopped]:
-        """`pieces` as they come; where a check fires they are closed, and `Stopped` is the last."""
+    @asynccontextmanager
+    async def begun(self, pieces: AsyncGenerator[T]) -> AsyncGenerator[AsyncIterator[T | Stopped]]:
+        """`pieces` as they come, the first of which is asked for at once, unless a check has fired;
+        where one fires later they are closed, and `Stopped` is the last."""
+        if isinstance(self.outcome, Stopped):
+            await pieces.aclose()
+            yield _only(self.outcome)
+        elif not self._still_looks():
+            async with aclosing(pieces):
+                yield pieces
+        else:
+            async with begun(self._pieces_unless_stopped(pieces)) as watched:
+                yield watched
+
+    async def _pieces_unless_stopped(
+        self, pieces: AsyncGenerator[T]
+    ) -> AsyncGenerator[T | Stopped]:
         try:
             # Once all checks have said their word, nothing can stop the rest any more.
-            while self.blocked.done() or not self._outcome.done():
+            while self.blocked.done() or self._still_looks():
                 piece = await self.unless_stopped(_next_of(pieces))
                 if isinstance(piece, _End):
                     return
@@ -69,6 +85,15 @@ class Watch:
                 yield piece
         finally:
             await pieces.aclose()
+
+    def _still_looks(self) -> bool:
+        return isinstance(self.outcome, asyncio.Task) and (
+            self.blocked.done() or not self.outcome.done()
+        )
+
+
+async def _only(piece: T) -> AsyncGenerator[T]:
+    yield piece
 
 
 class _End:
@@ -122,20 +147,28 @@ class Guardrails:
         and recorded as `not_run`."""
         policy = self.policies.of(scanned.tenant, scanned.use_case)
         rules = policy.rules(scanned.direction)
+        judging = begin(self._by_name, scanned, policy=policy, rules=rules)
         blocked: asyncio.Future[Stopped] = asyncio.get_running_loop().create_future()
-        judging = asyncio.create_task(
-            judge_all(
-                self._by_name, scanned, policy=policy, rules=rules, stopped=blocked.set_result
-            )
-        )
-        outcome = asyncio.create_task(_outcome(scanned.text, judging))
+        stopped = judging.stopped
+        if stopped is not None or not judging.asked:
+            judging.leave()
+            try:
+                yield Watch(blocked, stopped or outcome_of(scanned.text, judging.in_order()))
+            finally:
+                trail.verdicts.extend(each.verdict for each in judging.in_order())
+            return
+        rest = asyncio.create_task(judging.rest(blocked.set_result))
+        outcome = asyncio.create_task(_outcome(scanned.text, rest))
         try:
             yield Watch(blocked, outcome)
         finally:
-            await _over(judging)
+            await _over(rest)
             await _over(outcome)
+            judging.leave()
+            if rest.cancelled():
+                judging.why_left = "the request ended before"
             blocked.cancel()
-            trail.verdicts.extend(each.verdict for each in _judged(judging, scanned, policy, rules))
+            trail.verdicts.extend(each.verdict for each in judging.in_order())
 
     async def isolate(
         self, evidence: Sequence[Evidence], scanned: Scanned, trail: Trail
@@ -147,10 +180,14 @@ class Guardrails:
         return isolated
 
     @asynccontextmanager
-    async def output(self, scanned: Scanned, trail: Trail) -> AsyncGenerator[OutputStream]:
-        """Guard an output as it comes. `scanned` says what it is about; its text is not read."""
+    async def output(
+        self, scanned: Scanned, trail: Trail, *, in_pieces: bool = True
+    ) -> AsyncGenerator[OutputStream]:
+        """Guard an output as it comes, or where nobody sees it before its end, as a whole.
+        `scanned` says what it is about; its text is not read."""
         policy = self.policies.of(scanned.tenant, scanned.use_case)
-        stream = OutputStream(self._by_name, scanned=scanned, policy=policy)
+        waits = policy.strict or not in_pieces
+        stream = OutputStream(self._by_name, scanned=scanned, policy=policy, waits=waits)
         try:
             yield stream
         finally:
@@ -159,18 +196,3 @@ class Guardrails:
 
 async def _outcome(text: str, judging: "asyncio.Task[tuple[Judged, ...]]") -> Outcome:
     return outcome_of(text, await judging)
-
-
-def _judged(
-    judging: "asyncio.Task[tuple[Judged, ...]]",
-    scanned: Scanned,
-    policy: Policy,
-    rules: Mapping[str, Rule],
-) -> tuple[Judged, ...]:
-    if not judging.cancelled():
-        return judging.result()
-    off = NotRun("the request ended before")
-    return tuple(
-        follow(name, off, scanned.direction, rule=rule, policy=policy, called_off=True)
-        for name, rule in rules.items()
-    )

@@ -8,9 +8,11 @@ by family.
 """
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any
 
-from rag.guardrails.checks import Finding, NotRun, Report, Scanned
+from rag.guardrails.checks import Finding, Report, Said, Scanned
 from rag.guardrails.linear import LinearModel
 from rag.guardrails.readings import readings
 from rag.guardrails.rules import rule_hits
@@ -34,10 +36,10 @@ class InjectionCheck:
     def name(self) -> str:
         return "injection"
 
-    async def scan(self, scanned: Scanned) -> Report | NotRun:
+    def scan(self, scanned: Scanned) -> Said | Coroutine[Any, Any, Said]:
         if len(scanned.text) <= AT_ONCE_CHARACTERS:
             return self.look(scanned.text)
-        return await asyncio.to_thread(self.look, scanned.text)
+        return asyncio.to_thread(self.look, scanned.text)
 
     def look(self, text: str) -> Report:
         """What is found in any reading of `text`; kinds are those of the rules, `wording` for the

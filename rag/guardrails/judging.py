@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from rag.guardrails.checks import Check, Finding, NotRun, Report, Scanned
+from rag.guardrails.checks import Check, Finding, NotRun, Report, Said, Scanned
 from rag.guardrails.policy import Action, Policy, Rule
 from rag.trail import Direction, GuardVerdict, Standing
 from rag.types import Span
@@ -57,30 +58,133 @@ class Judged:
     masked: tuple[Span, ...] = ()
 
 
-async def judge(check: Check, scanned: Scanned, *, rule: Rule, policy: Policy) -> Judged:
-    """Ask one check. It never raises: a check that fails or takes too long is a verdict too."""
-    began = time.perf_counter()
-    said = await _asked(check, scanned, rule)
-    took_ms = (time.perf_counter() - began) * 1000
-    return follow(check.name, said, scanned.direction, rule=rule, policy=policy, took_ms=took_ms)
+@dataclass(slots=True)
+class Judging:
+    """The checks of one text: what was said at once, and who is still to be waited for."""
+
+    rules: Mapping[str, Rule]
+    scanned: Scanned
+    policy: Policy
+    judged: dict[str, Judged]
+    asked: dict[str, Coroutine[Any, Any, Said]]
+    """Not begun yet. It is for `rest` to run them, or to leave them."""
+    why_left: str = "another check had stopped it"
+
+    @property
+    def stopped(self) -> Stopped | None:
+        """By the first, in the policy's order, of those that block so far."""
+        return next((stopped_by(each.verdict) for each in self.judged.values() if each.stops), None)
+
+    def in_order(self) -> tuple[Judged, ...]:
+        """One for each rule. A check that nobody waited for was called off, and is `not_run`."""
+        return tuple(
+            self.judged.get(name) or self._off(name, rule) for name, rule in self.rules.items()
+        )
+
+    def leave(self) -> None:
+        """Ask nobody any more."""
+        for said in self.asked.values():
+            said.close()
+        self.asked = {}
+
+    async def rest(self, stopped: Callable[[Stopped], None] | None = None) -> tuple[Judged, ...]:
+        """Ask those that are left, at the same time. `stopped` hears of the first that blocks, at
+        once; those still looking then are called off."""
+        if (already := self.stopped) is not None:
+            self.leave()
+            if stopped is not None:
+                stopped(already)
+            return self.in_order()
+        tasks = {
+            asyncio.create_task(self._waited_for(name, said)): name
+            for name, said in self.asked.items()
+        }
+        looking = set(tasks)
+        try:
+            while looking and self.stopped is None:
+                over, looking = await asyncio.wait(looking, return_when=asyncio.FIRST_COMPLETED)
+                self.judged |= {tasks[task]: task.result() for task in over}
+            if (blocked := self.stopped) is not None and stopped is not None:
+                stopped(blocked)
+        finally:
+            if looking:
+                for task in looking:
+                    task.cancel()
+                await asyncio.gather(*looking, return_exceptions=True)
+            self.leave()  # a task that was cancelled before its first step has begun nothing
+        return self.in_order()
+
+    async def _waited_for(self, name: str, said: Coroutine[Any, Any, Said]) -> Judged:
+        rule, began = self.rules[name], time.perf_counter()
+        try:
+            async with asyncio.timeout(rule.timeout_s):
+                outcome = await said
+        except TimeoutError:
+            outcome = NotRun(f"it took longer than {rule.timeout_s:g} s")
+        except Exception as error:  # noqa: BLE001 - whatever a check does, the policy says what follows
+            outcome = _failed(error)
+        return self._follow(name, rule, outcome, began)
+
+    def begin(self, name: str, check: Check) -> None:
+        """Ask `check`. It never raises: a check that fails or takes too long is a verdict too."""
+        rule, began = self.rules[name], time.perf_counter()
+        try:
+            said = check.scan(self.scanned)
+        except Exception as error:  # noqa: BLE001 - whatever a check does, the policy says what follows
+            said = _failed(error)
+        if isinstance(said, Report | NotRun):
+            self.judged[name] = self._follow(name, rule, said, began)
+        else:
+            self.asked[name] = said
+
+    def _follow(self, name: str, rule: Rule, said: Said, began: float) -> Judged:
+        took_ms = (time.perf_counter() - began) * 1_000
+        direction = self.scanned.direction
+        return follow(name, said, direction, rule=rule, policy=self.policy, took_ms=took_ms)
+
+    def _off(self, name: str, rule: Rule) -> Judged:
+        return follow(
+            name,
+            NotRun(self.why_left),
+            self.scanned.direction,
+            rule=rule,
+            policy=self.policy,
+            called_off=True,
+        )
 
 
-async def _asked(check: Check, scanned: Scanned, rule: Rule) -> Report | NotRun:
+def begin(
+    checks: Mapping[str, Check], scanned: Scanned, *, policy: Policy, rules: Mapping[str, Rule]
+) -> Judging:
+    """Ask `rules`' checks. What they say at once is judged; `rest` waits for the others."""
+    judging = Judging(rules, scanned, policy, {}, {})
     if not scanned.text.strip():
-        return NOTHING_TO_SCAN
-    try:
-        async with asyncio.timeout(rule.timeout_s):
-            return await check.scan(scanned)
-    except TimeoutError:
-        return NotRun(f"it took longer than {rule.timeout_s:g} s")
-    except Exception as error:  # noqa: BLE001 - whatever a check does, the policy says what follows
-        # The error's own text may hold what was scanned.
-        return NotRun(f"it failed ({type(error).__name__})")
+        for name, rule in rules.items():
+            judging.judged[name] = follow(
+                name, NOTHING_TO_SCAN, scanned.direction, rule=rule, policy=policy
+            )
+        return judging
+    for name in rules:
+        judging.begin(name, checks[name])
+    return judging
+
+
+async def judge_all(
+    checks: Mapping[str, Check], scanned: Scanned, *, policy: Policy, rules: Mapping[str, Rule]
+) -> tuple[Judged, ...]:
+    """What all of `rules`' checks say, in their order; the first that blocks calls the others off."""
+    judging = begin(checks, scanned, policy=policy, rules=rules)
+    return await judging.rest() if judging.asked else judging.in_order()
+
+
+def _failed(error: Exception) -> NotRun:
+    # The error's own text may hold what was scanned.
+    return NotRun(f"it failed ({type(error).__name__})")
 
 
 def follow(
     name: str,
-    said: Report | NotRun,
+    said: Said,
     direction: Direction,
     *,
     rule: Rule,
@@ -91,36 +195,34 @@ def follow(
     """What the policy makes of what a check said. A check that was called off closes nothing:
     whoever called it off knows why nothing is released."""
     watches = policy.dry_run or rule.dry_run
+    standing: Standing
+    spans: tuple[Span, ...] = ()
+    if isinstance(said, NotRun):
+        closes = rule.on_error == "closed" and not called_off and said != NOTHING_TO_SCAN
+        standing, stops = "blocked" if closes else "not_run", closes
+    else:
+        action = _action_on(said, rule)
+        masks = [each for each in said.findings if _action_of(each, rule) is Action.MASK]
+        spans = tuple(each.span for each in masks if each.span is not None)
+        if action is Action.MASK and (not spans or len(spans) < len(masks)):
+            action = Action.BLOCK  # what has no place in the text cannot be taken out of it
+        standing, stops = _STANDINGS[action], action is Action.BLOCK
     verdict = GuardVerdict(
         check=name,
         direction=direction,
-        standing="not_run",
-        score=0.0,
+        standing=standing,
+        score=said.score if isinstance(said, Report) else 0.0,
+        kinds=_kinds_of(said) if isinstance(said, Report) else (),
+        reason=said.reason if isinstance(said, NotRun) else "",
         dry_run=watches,
         policy=policy.version,
         took_ms=took_ms,
     )
-    if isinstance(said, NotRun):
-        closes = rule.on_error == "closed" and not called_off and said != NOTHING_TO_SCAN
-        standing: Standing = "blocked" if closes else "not_run"
-        return Judged(
-            replace(verdict, standing=standing, reason=said.reason), stops=closes and not watches
-        )
-    action = _action_on(said, rule)
-    masks = [each for each in said.findings if _action_of(each, rule) is Action.MASK]
-    spans = tuple(each.span for each in masks if each.span is not None)
-    if action is Action.MASK and (not spans or len(spans) < len(masks)):
-        action = Action.BLOCK  # what has no place in the text cannot be taken out of it
-    return Judged(
-        replace(
-            verdict,
-            standing=_STANDINGS[action],
-            score=said.score,
-            kinds=tuple(sorted({finding.kind for finding in said.findings})),
-        ),
-        stops=action is Action.BLOCK and not watches,
-        masked=() if watches else spans,
-    )
+    return Judged(verdict, stops=stops and not watches, masked=() if watches else spans)
+
+
+def _kinds_of(report: Report) -> tuple[str, ...]:
+    return tuple(sorted({finding.kind for finding in report.findings}))
 
 
 def _action_on(report: Report, rule: Rule) -> Action:
@@ -180,49 +282,3 @@ def outcome_of(text: str, judged: Sequence[Judged]) -> Outcome:
     spans = [span for each in judged for span in each.masked]
     flagged = tuple(each.verdict.check for each in judged if each.verdict.standing == "flagged")
     return Cleared(without(text, spans) if spans else text, flagged)
-
-
-async def judge_all(
-    checks: Mapping[str, Check],
-    scanned: Scanned,
-    *,
-    policy: Policy,
-    rules: Mapping[str, Rule],
-    stopped: Callable[[Stopped], None] | None = None,
-) -> tuple[Judged, ...]:
-    """Ask `rules`' checks at the same time. `stopped` hears of the first that blocks, at once;
-    those still looking then are called off, and are `not_run`."""
-    if len(rules) == 1:
-        [(name, rule)] = rules.items()
-        judged = await judge(checks[name], scanned, rule=rule, policy=policy)
-        if judged.stops and stopped is not None:
-            stopped(stopped_by(judged.verdict))
-        return (judged,)
-    tasks = {
-        name: asyncio.create_task(judge(checks[name], scanned, rule=rule, policy=policy))
-        for name, rule in rules.items()
-    }
-    looking = set(tasks.values())
-    try:
-        while looking:
-            _, looking = await asyncio.wait(looking, return_when=asyncio.FIRST_COMPLETED)
-            stops = next(
-                (task for task in tasks.values() if task not in looking and task.result().stops),
-                None,
-            )
-            if stops is not None:
-                if stopped is not None:
-                    stopped(stopped_by(stops.result().verdict))
-                break
-    finally:
-        if looking:
-            for task in looking:
-                task.cancel()
-            await asyncio.gather(*looking, return_exceptions=True)
-    off = NotRun("another check had stopped it")
-    return tuple(
-        follow(name, off, scanned.direction, rule=rules[name], policy=policy, called_off=True)
-        if task.cancelled()
-        else task.result()
-        for name, task in tasks.items()
-    )  # fmt: skip

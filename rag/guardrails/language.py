@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
-from rag.guardrails.checks import Finding, NotRun, Report, Scanned
+from rag.guardrails.checks import Finding, NotRun, Report, Said, Scanned
 from rag.guardrails.policy import Policies
 
 _LETTER = re.compile(r"[^\W\d_]")
@@ -28,7 +28,7 @@ class LanguageCheck:
     def name(self) -> str:
         return "language"
 
-    async def scan(self, scanned: Scanned) -> Report | NotRun:
+    def scan(self, scanned: Scanned) -> Said:
         allowed = self.policies.of(scanned.tenant, scanned.use_case).languages
         if not allowed:
             return NotRun("the policy allows every language")

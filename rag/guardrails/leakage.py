@@ -7,12 +7,12 @@ is found by form; names are left to the check of the answer against its evidence
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
-from rag.guardrails.checks import Finding, NotRun, Report, Scanned
+from rag.guardrails.checks import Finding, NotRun, Report, Said, Scanned
 from rag.guardrails.hits import Hit, apart
 from rag.guardrails.personal_data import IDENTIFYING, patterns_in
 from rag.guardrails.secrets import secrets_in
@@ -45,13 +45,15 @@ class LeakageCheck:
     def name(self) -> str:
         return "leakage"
 
-    async def scan(self, scanned: Scanned) -> Report | NotRun:
+    def scan(self, scanned: Scanned) -> Said | Coroutine[Any, Any, Said]:
         if not scanned.text.strip():
             return NotRun("there is no text")
         if len(scanned.text) <= _AT_ONCE_CHARACTERS:
-            findings = tuple(self._findings(scanned))
-        else:
-            findings = tuple(await asyncio.to_thread(lambda: tuple(self._findings(scanned))))
+            return self.look(scanned)
+        return asyncio.to_thread(self.look, scanned)
+
+    def look(self, scanned: Scanned) -> Report:
+        findings = tuple(self._findings(scanned))
         return Report(max((finding.score for finding in findings), default=0.0), findings)
 
     def _findings(self, scanned: Scanned) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ Both are counted, not guessed: there is no rate to measure.
 import re
 from dataclasses import dataclass
 
-from rag.guardrails.checks import Finding, NotRun, Report, Scanned
+from rag.guardrails.checks import Finding, Report, Said, Scanned
 from rag.guardrails.policy import Policies
 from rag.types import Span
 
@@ -24,7 +24,7 @@ class LengthCheck:
     def name(self) -> str:
         return "length"
 
-    async def scan(self, scanned: Scanned) -> Report | NotRun:
+    def scan(self, scanned: Scanned) -> Said:
         most = self.policies.of(scanned.tenant, scanned.use_case).max_characters
         found = [Finding("too_long", 1.0)] if len(scanned.text) > most else []
         for kind, pattern in (("control", _CONTROL), ("smuggled", _SMUGGLED)):

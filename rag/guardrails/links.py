@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from html import unescape
 from urllib.parse import unquote
 
-from rag.guardrails.checks import Finding, NotRun, Report, Scanned
+from rag.guardrails.checks import Finding, NotRun, Report, Said, Scanned
 from rag.types import Span
 
 _IMAGE = r"!\[(?:[^\[\]]|\[[^\]]*\])*\]"
@@ -95,7 +95,7 @@ class LinksCheck:
     def name(self) -> str:
         return "links"
 
-    async def scan(self, scanned: Scanned) -> Report | NotRun:
+    def scan(self, scanned: Scanned) -> Said:
         if not scanned.text.strip():
             return NotRun("there is no text")
         findings = tuple(self._findings(scanned.text))

@@ -3,16 +3,16 @@
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
 from secrets import token_bytes
 from threading import Lock
-from typing import Protocol
+from typing import Any, Protocol
 
 from rag.errors import ConfigurationError
-from rag.guardrails.checks import Finding, NotRun, Report, Scanned
+from rag.guardrails.checks import Finding, NotRun, Report, Said, Scanned
 from rag.guardrails.hits import Hit, covering
 from rag.guardrails.likely_names import likely_names_in
 from rag.guardrails.personal_data import IDENTIFYING, patterns_in
@@ -88,8 +88,8 @@ class PersonalData:
 
         Errors: those of the name finder, and `ConfigurationError` where one is needed and missing.
         """
-        if depth is Depth.THOROUGH and self.names is None:
-            raise ConfigurationError("thorough masking needs a name finder")
+        if (at_once := self.at_once(text, depth=depth, secrets=secrets)) is not None:
+            return at_once
         how = f"{depth} {secrets}"
         hits: list[Hit] = []
         for start, passage in _passages(text):
@@ -99,8 +99,32 @@ class PersonalData:
                 found = tuple(covering(await self._look(passage, depth, secrets=secrets)))
                 self.places.put(key, found)
                 await asyncio.sleep(0)  # a prompt has many passages: others come in between
-            hits += (Hit(start + hit.start, start + hit.end, hit.kind) for hit in found)
+            hits += _moved(found, start)
         return hits
+
+    def at_once(self, text: str, *, depth: Depth, secrets: bool = False) -> list[Hit] | None:
+        """The same, for texts so short that nobody needs to wait; None for others.
+
+        Errors: `ConfigurationError`, as `find`.
+        """
+        if depth is Depth.THOROUGH:
+            if self.names is None:
+                raise ConfigurationError("thorough masking needs a name finder")
+            return None
+        if len(text) > _AT_ONCE_CHARACTERS:
+            return None
+        key = self.places.key(text, f"{depth} {secrets}")
+        found = self.places.get(key)
+        if found is None:
+            found = tuple(
+                covering(
+                    hit
+                    for start, passage in _passages(text)
+                    for hit in _moved(_found(passage, depth, secrets=secrets), start)
+                )
+            )
+            self.places.put(key, found)
+        return list(found)
 
     async def _look(self, passage: str, depth: Depth, *, secrets: bool) -> list[Hit]:
         if len(passage) <= _AT_ONCE_CHARACTERS:
@@ -110,6 +134,11 @@ class PersonalData:
         if depth is Depth.THOROUGH and self.names is not None:
             hits += await self.names.find(passage)
         return hits
+
+
+def _moved(hits: Iterable[Hit], by: int) -> Iterator[Hit]:
+    for hit in hits:
+        yield Hit(by + hit.start, by + hit.end, hit.kind) if by else hit
 
 
 def _passages(text: str) -> Iterator[tuple[int, str]]:
@@ -144,10 +173,16 @@ class PersonalDataCheck:
     def name(self) -> str:
         return "pii"
 
-    async def scan(self, scanned: Scanned) -> Report | NotRun:
+    def scan(self, scanned: Scanned) -> Said | Coroutine[Any, Any, Said]:
         if not scanned.text.strip():
             return NotRun("there is no text")
-        hits = await self.finder.find(scanned.text, depth=self.depth)
+        hits = self.finder.at_once(scanned.text, depth=self.depth)
+        return self._looked(scanned.text) if hits is None else self._report(hits)
+
+    async def _looked(self, text: str) -> Report:
+        return self._report(await self.finder.find(text, depth=self.depth))
+
+    def _report(self, hits: Iterable[Hit]) -> Report:
         return report_of(hit for hit in hits if self._counts(hit))
 
     def _counts(self, hit: Hit) -> bool:

@@ -2,9 +2,11 @@
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
-from rag.guardrails.checks import Check, NotRun, Report, Scanned
+from rag.guardrails.checks import Check, NotRun, Report, Said, Scanned
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +24,23 @@ class Remembering:
     def name(self) -> str:
         return self.inner.name
 
-    async def scan(self, scanned: Scanned) -> Report | NotRun:
+    def scan(self, scanned: Scanned) -> Said | Coroutine[Any, Any, Said]:
         if scanned.direction != "evidence":
-            return await self.inner.scan(scanned)
+            return self.inner.scan(scanned)
         key = hashlib.blake2b(scanned.text.encode(errors="surrogatepass"), digest_size=16).digest()
         known = self._said.get(key)
         if known is not None:
             self._said.move_to_end(key)
             return known
-        said = await self.inner.scan(scanned)
+        said = self.inner.scan(scanned)
+        if isinstance(said, Report | NotRun):
+            return self._kept(key, said)
+        return self._later(key, said)
+
+    async def _later(self, key: bytes, said: Coroutine[Any, Any, Said]) -> Said:
+        return self._kept(key, await said)
+
+    def _kept(self, key: bytes, said: Said) -> Said:
         if isinstance(said, Report):
             self._said[key] = said
             while len(self._said) > self.most:

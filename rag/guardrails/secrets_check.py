@@ -5,9 +5,11 @@ Found by form (see `secrets`): on texts without any, 0 of 3,004 public questions
 """
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any
 
-from rag.guardrails.checks import NotRun, Report, Scanned
+from rag.guardrails.checks import NotRun, Report, Said, Scanned
 from rag.guardrails.hits import apart
 from rag.guardrails.pii import report_of
 from rag.guardrails.secrets import secrets_in
@@ -21,10 +23,14 @@ class SecretsCheck:
     def name(self) -> str:
         return "secrets"
 
-    async def scan(self, scanned: Scanned) -> Report | NotRun:
+    def scan(self, scanned: Scanned) -> Said | Coroutine[Any, Any, Said]:
         text = scanned.text
         if not text.strip():
             return NotRun("there is no text")
         if len(text) <= _AT_ONCE_CHARACTERS:
-            return report_of(apart(secrets_in(text)))
-        return report_of(await asyncio.to_thread(lambda: apart(secrets_in(text))))
+            return _look(text)
+        return asyncio.to_thread(_look, text)
+
+
+def _look(text: str) -> Report:
+    return report_of(apart(secrets_in(text)))

@@ -65,6 +65,8 @@ class OutputStream:
     checks: Mapping[str, Check]
     scanned: Scanned = field(kw_only=True)
     policy: Policy = field(kw_only=True)
+    waits: bool = field(kw_only=True)
+    """Whether everything waits for the end, and is checked once."""
     released: str = field(default="", init=False)
     """All that was released so far."""
     stopped: Stopped | None = field(default=None, init=False)
@@ -78,7 +80,7 @@ class OutputStream:
         if self.stopped is not None:
             return []
         self._waiting += piece
-        ready = 0 if self.policy.strict else len(self._waiting) if is_whole else self._ready()
+        ready = 0 if self.waits else len(self._waiting) if is_whole else self._ready()
         return await self._release(ready) if ready else []
 
     async def end(self) -> list[OutputEvent]:
@@ -86,16 +88,16 @@ class OutputStream:
         self._ended = True
         if self.stopped is not None:
             return []
-        events = [] if self.policy.strict else await self._release(len(self._waiting))
+        events = [] if self.waits else await self._release(len(self._waiting))
         if self.stopped is not None:
             return events
         whole = self.released + self._waiting
-        stages = tuple(Stage) if self.policy.strict else (Stage.ANSWER,)
+        stages = tuple(Stage) if self.waits else (Stage.ANSWER,)
         judged = await self._judge(whole, stages)
         outcome = outcome_of(whole, judged)
         if isinstance(outcome, Stopped):
             return [*events, self._stop(outcome)]
-        if not self.policy.strict:
+        if not self.waits:
             if outcome.text == whole:
                 return events
             # What is to be masked was shown already: all of it is taken back.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from rag.errors import ConfigurationError
-from rag.guardrails.checks import Finding, NotRun, Report, Scanned
+from rag.guardrails.checks import Finding, NotRun, Report, Said, Scanned
 from rag.guardrails.policy import Policies
 from rag.guardrails.readings import folded
 
@@ -109,7 +109,7 @@ class TopicCheck:
     def name(self) -> str:
         return "topics"
 
-    async def scan(self, scanned: Scanned) -> Report | NotRun:
+    def scan(self, scanned: Scanned) -> Said:
         rules = self.policies.of(scanned.tenant, scanned.use_case).topics
         if not rules.allowed and not rules.denied:
             return NotRun("the policy names no topics")

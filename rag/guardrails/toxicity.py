@@ -6,9 +6,11 @@ German has its few worst words as patterns. On public comments, in four folds: a
 
 import asyncio
 import re
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any
 
-from rag.guardrails.checks import Finding, NotRun, Report, Scanned
+from rag.guardrails.checks import Finding, Report, Said, Scanned
 from rag.guardrails.injection import AT_ONCE_CHARACTERS
 from rag.guardrails.linear import LinearModel
 from rag.guardrails.readings import folded
@@ -37,10 +39,10 @@ class ToxicityCheck:
     def name(self) -> str:
         return "toxicity"
 
-    async def scan(self, scanned: Scanned) -> Report | NotRun:
+    def scan(self, scanned: Scanned) -> Said | Coroutine[Any, Any, Said]:
         if len(scanned.text) <= AT_ONCE_CHARACTERS:
             return self.look(scanned.text)
-        return await asyncio.to_thread(self.look, scanned.text)
+        return asyncio.to_thread(self.look, scanned.text)
 
     def look(self, text: str) -> Report:
         plain = folded(text)

@@ -23,7 +23,7 @@ from reporting import report, told
 from api.guarding import checks_for
 from rag.access import PrincipalId, TenantId
 from rag.adapters.policy_file import read_policies
-from rag.guardrails.checks import Check, Scanned
+from rag.guardrails.checks import Check, Scanned, asked
 from rag.guardrails.flow import Guardrails
 from rag.guardrails.injection import InjectionCheck
 from rag.guardrails.linear import load_linear
@@ -84,7 +84,7 @@ async def costs(guardrails: Guardrails) -> dict[str, Any]:
 
 
 def _scan(check: Check, text: str) -> Callable[[], Awaitable[object]]:
-    return lambda: check.scan(scanned(text))
+    return lambda: asked(check, scanned(text))
 
 
 async def _output(guardrails: Guardrails) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from api.guarding import checks_for
 from rag.access import TenantId
 from rag.adapters.policy_file import policies_of
-from rag.guardrails.checks import Check, NotRun, Scanned
+from rag.guardrails.checks import Check, NotRun, Scanned, asked
 from rag.trail import Direction, UseCase
 
 POLICIES = policies_of(
@@ -35,8 +35,9 @@ async def test_every_text_has_a_report_with_places_inside_it(
     checks: Sequence[Check], name: str, text: str, direction: Direction
 ) -> None:
     check = next(each for each in checks if each.name == name)
-    said = await check.scan(
-        Scanned(text=text, direction=direction, tenant=TenantId("acme"), use_case=UseCase.CHAT)
+    said = await asked(
+        check,
+        Scanned(text=text, direction=direction, tenant=TenantId("acme"), use_case=UseCase.CHAT),
     )
     if isinstance(said, NotRun):
         assert said.reason

@@ -2,12 +2,13 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from rag.access import PrincipalId, TenantId
-from rag.guardrails.checks import Check, Finding, NotRun, Report, Scanned
+from rag.guardrails.checks import Check, Finding, NotRun, Report, Said, Scanned
 from rag.guardrails.flow import Guardrails
 from rag.guardrails.policy import Policies, Policy, Rule
 from rag.trail import Account, Direction, GuardVerdict, RequestId, Trail, UseCase
@@ -23,8 +24,15 @@ class Forbids:
     word: str
     name: str = "words"
     kind: str = "word"
+    at_once: bool = False
 
-    async def scan(self, scanned: Scanned) -> Report | NotRun:
+    def scan(self, scanned: Scanned) -> Said | Coroutine[Any, Any, Said]:
+        return self._report(scanned) if self.at_once else self._later(scanned)
+
+    async def _later(self, scanned: Scanned) -> Said:
+        return self._report(scanned)
+
+    def _report(self, scanned: Scanned) -> Report:
         found = tuple(
             Finding(self.kind, 1.0, Span(match.start(), match.end()))
             for match in re.finditer(re.escape(self.word), scanned.text)

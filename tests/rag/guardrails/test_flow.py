@@ -8,11 +8,13 @@ import pytest
 from rag.errors import ConfigurationError
 from rag.guardrails.checks import Check, Finding
 from rag.guardrails.judging import Cleared, Stopped
-from rag.guardrails.policy import Action, Rule
+from rag.guardrails.policy import Action, Rule, Stage
+from rag.guardrails.streaming import Released
 from tests.rag.guardrails.asked import (
     Blind,
     Fails,
     Forbids,
+    Notes,
     Scores,
     guardrails,
     policy,
@@ -177,10 +179,64 @@ async def test_pieces_end_where_a_check_fires_and_their_source_is_closed() -> No
             closed.set()
 
     guards = guardrails([Scores(1.0, gate=gate)], policy(input={"scores": Rule()}))
-    async with guards.watching(scanned("text"), trail()) as watch:
-        got = [piece async for piece in watch.pieces_unless_stopped(pieces())]
+    async with (
+        guards.watching(scanned("text"), trail()) as watch,
+        watch.begun(pieces()) as watched,
+    ):
+        got = [piece async for piece in watched]
     assert got[0] == "one" and isinstance(got[1], Stopped) and len(got) == 2
     assert closed.is_set()
+
+
+async def test_what_a_check_stops_at_once_is_not_even_begun() -> None:
+    begun: list[str] = []
+
+    async def work() -> str:
+        begun.append("work")
+        return "found"
+
+    async def pieces() -> AsyncGenerator[str]:
+        begun.append("pieces")
+        yield "one"
+
+    written, never = trail(), asyncio.Event()
+    rules = {"words": Rule(), "slow": Rule(timeout_s=60)}
+    guards = guardrails(
+        [Forbids("bad", at_once=True), Scores(0, "slow", never)], policy(input=rules)
+    )
+    async with (
+        guards.watching(scanned("bad"), written) as watch,
+        watch.begun(pieces()) as watched,
+    ):
+        stopped = await watch.unless_stopped(work())
+        assert isinstance(stopped, Stopped)
+        assert [piece async for piece in watched] == [stopped]
+    assert begun == []
+    assert told(written.verdicts) == {"words": "blocked", "slow": "not_run"}
+
+
+async def test_checks_that_answer_at_once_let_work_through_without_a_task() -> None:
+    tasks: list[asyncio.Task[object] | None] = []
+
+    async def work() -> str:
+        tasks.append(asyncio.current_task())
+        return "found"
+
+    guards = guardrails([Forbids("bad", at_once=True)], policy(input={"words": Rule()}))
+    async with guards.watching(scanned("text"), trail()) as watch:
+        assert await watch.unless_stopped(work()) == "found"
+        assert await watch.verdict() == Cleared("text")
+    assert tasks == [asyncio.current_task()]
+
+
+async def test_an_output_that_nobody_sees_before_its_end_is_checked_once() -> None:
+    notes, written = Notes(), trail()
+    guards = guardrails([notes], policy(output={"notes": Rule(stage=Stage.PIECE)}))
+    async with guards.output(scanned(direction="output"), written, in_pieces=False) as output:
+        assert await output.push("One. ") == []
+        assert await output.push("Two.") == []
+        assert await output.end() == [Released("One. Two.")]
+    assert notes.seen == ["One. Two."]
 
 
 async def test_a_request_that_ends_early_leaves_no_check_behind_and_no_pass() -> None:

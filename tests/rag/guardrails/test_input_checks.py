@@ -5,7 +5,7 @@ import pytest
 from rag.adapters.language_detector import FastLanguageDetector
 from rag.adapters.policy_file import policies_of
 from rag.errors import ConfigurationError
-from rag.guardrails.checks import NotRun, Report
+from rag.guardrails.checks import NotRun, Report, asked
 from rag.guardrails.language import LanguageCheck
 from rag.guardrails.length import LengthCheck
 from rag.guardrails.linear import load_linear
@@ -21,7 +21,7 @@ def policies(**default: object) -> Policies:
 
 
 async def kinds(check: LengthCheck | LanguageCheck | TopicCheck, text: str) -> set[str]:
-    said = await check.scan(scanned(text))
+    said = await asked(check, scanned(text))
     assert isinstance(said, Report)
     return {finding.kind for finding in said.findings}
 
@@ -33,7 +33,7 @@ async def test_a_text_may_be_as_long_as_the_policy_says() -> None:
 
 
 async def test_characters_that_nobody_types_are_found_where_they_stand() -> None:
-    said = await LengthCheck(policies()).scan(scanned("a\x07b\u202ec\nd\te"))
+    said = await asked(LengthCheck(policies()), scanned("a\x07b\u202ec\nd\te"))
     assert isinstance(said, Report)
     assert [(each.kind, each.span and each.span.start) for each in said.findings] == [
         ("control", 1),
@@ -51,9 +51,9 @@ async def test_a_language_that_is_not_allowed_is_found() -> None:
 
 async def test_a_text_that_tells_no_language_is_not_judged() -> None:
     check = LanguageCheck(FastLanguageDetector(), policies(languages=["en"]))
-    assert isinstance(await check.scan(scanned("AP-450X 12")), NotRun)
+    assert isinstance(await asked(check, scanned("AP-450X 12")), NotRun)
     every = LanguageCheck(FastLanguageDetector(), policies())
-    assert isinstance(await every.scan(scanned("a long enough English text")), NotRun)
+    assert isinstance(await asked(every, scanned("a long enough English text")), NotRun)
 
 
 async def test_a_denied_topic_is_found_by_its_words_and_its_sentences() -> None:
@@ -96,7 +96,7 @@ async def test_passages_are_remembered_and_questions_are_not() -> None:
     notes = Notes()
     check = Remembering(notes, most=2)
     for text in ("a", "b", "a", "c", "b"):
-        await check.scan(scanned(text, "evidence"))
-    await check.scan(scanned("a"))
-    await check.scan(scanned("a"))
+        await asked(check, scanned(text, "evidence"))
+    await asked(check, scanned("a"))
+    await asked(check, scanned("a"))
     assert notes.seen == ["a", "b", "c", "b", "a", "a"]

@@ -3,7 +3,7 @@
 import pytest
 
 from rag.access import TenantId
-from rag.guardrails.checks import NotRun, Report, Scanned
+from rag.guardrails.checks import NotRun, Report, Scanned, asked
 from rag.guardrails.leakage import LeakageCheck
 from rag.guardrails.secrets_check import SecretsCheck
 from rag.prompts.registry import load_prompt, new_canary, render_values
@@ -32,7 +32,7 @@ async def kinds(
         evidence=an_evidence(evidence),
         system=system,
     )
-    report = await LeakageCheck(canary=lambda: CANARY).scan(scanned)
+    report = await asked(LeakageCheck(canary=lambda: CANARY), scanned)
     assert isinstance(report, Report)
     assert (report.score == 1.0) == bool(report.findings)
     for finding in report.findings:
@@ -86,14 +86,14 @@ async def test_secrets_may_come_from_nowhere() -> None:
 
 async def test_no_text_is_no_pass() -> None:
     scanned = Scanned(text=" ", direction="output", tenant=TenantId("a"), use_case=UseCase.ASK)
-    assert isinstance(await LeakageCheck().scan(scanned), NotRun)
-    assert isinstance(await SecretsCheck().scan(scanned), NotRun)
+    assert isinstance(await asked(LeakageCheck(), scanned), NotRun)
+    assert isinstance(await asked(SecretsCheck(), scanned), NotRun)
 
 
 async def test_secrets_are_found_by_form_in_texts_of_any_length() -> None:
     text = "The pump is fine. " * 1_500 + "password: kX9#vT2qLm and postgresql://a:Tz8kvQ2m@db/erp"
     scanned = Scanned(text=text, direction="input", tenant=TenantId("a"), use_case=UseCase.ASK)
-    report = await SecretsCheck().scan(scanned)
+    report = await asked(SecretsCheck(), scanned)
     assert isinstance(report, Report)
     assert {finding.kind for finding in report.findings} == {"assigned_secret", "connection_string"}
     assert "kX9" not in repr(report)

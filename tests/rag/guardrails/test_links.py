@@ -3,7 +3,7 @@
 import pytest
 
 from rag.access import TenantId
-from rag.guardrails.checks import NotRun, Report, Scanned
+from rag.guardrails.checks import NotRun, Report, Scanned, asked
 from rag.guardrails.links import LinksCheck, host_of
 from rag.trail import UseCase
 
@@ -57,7 +57,7 @@ def scanned(text: str) -> Scanned:
 
 @pytest.mark.parametrize("text", ELSEWHERE)
 async def test_a_link_to_another_host_is_found_however_it_is_written(text: str) -> None:
-    report = await CHECK.scan(scanned(text))
+    report = await asked(CHECK, scanned(text))
     assert isinstance(report, Report)
     assert report.score == 1.0
     for finding in report.findings:
@@ -67,7 +67,7 @@ async def test_a_link_to_another_host_is_found_however_it_is_written(text: str) 
 
 @pytest.mark.parametrize("text", HARMLESS)
 async def test_what_is_no_link_or_leads_to_an_allowed_host_is_left_alone(text: str) -> None:
-    assert await CHECK.scan(scanned(text)) == Report(0.0)
+    assert await asked(CHECK, scanned(text)) == Report(0.0)
 
 
 @pytest.mark.parametrize(
@@ -75,24 +75,24 @@ async def test_what_is_no_link_or_leads_to_an_allowed_host_is_left_alone(text: s
     [text for text in ELSEWHERE if "evil" in text and not text.startswith(("[here]:", "!["))],
 )
 async def test_without_what_was_found_nothing_leads_elsewhere(text: str) -> None:
-    report = await CHECK.scan(scanned(text))
+    report = await asked(CHECK, scanned(text))
     assert isinstance(report, Report)
     for finding in sorted(
         report.findings, key=lambda each: each.span.start if each.span else 0, reverse=True
     ):
         assert finding.span is not None
         text = text[: finding.span.start] + text[finding.span.end :]
-    assert await CHECK.scan(scanned(f"{text} .")) == Report(0.0)
+    assert await asked(CHECK, scanned(f"{text} .")) == Report(0.0)
 
 
 async def test_an_image_is_told_from_a_link_for_showing_it_is_enough() -> None:
-    report = await CHECK.scan(scanned("![a](https://x.example/a) [b](https://x.example/b)"))
+    report = await asked(CHECK, scanned("![a](https://x.example/a) [b](https://x.example/b)"))
     assert isinstance(report, Report)
     assert [finding.kind for finding in report.findings] == ["image", "link"]
 
 
 async def test_without_text_nothing_is_passed() -> None:
-    assert isinstance(await CHECK.scan(scanned(" ")), NotRun)
+    assert isinstance(await asked(CHECK, scanned(" ")), NotRun)
 
 
 @pytest.mark.parametrize(

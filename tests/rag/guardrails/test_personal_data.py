@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.access import TenantId
-from rag.guardrails.checks import NotRun, Report, Scanned
+from rag.guardrails.checks import NotRun, Report, Scanned, asked
 from rag.guardrails.hits import Hit, apart, covering
 from rag.guardrails.personal_data import patterns_in
 from rag.guardrails.pii import Depth, PersonalData, PersonalDataCheck, Places
@@ -89,7 +89,7 @@ def test_places_that_overlap_become_one_of_the_kind_that_says_most() -> None:
 
 async def scan(text: str) -> Report | NotRun:
     scanned = Scanned(text=text, direction="input", tenant=TenantId("acme"), use_case=UseCase.ASK)
-    return await PersonalDataCheck(finder=PersonalData()).scan(scanned)
+    return await asked(PersonalDataCheck(finder=PersonalData()), scanned)
 
 
 async def test_the_check_names_kinds_and_places_alone() -> None:
