@@ -1,11 +1,10 @@
 """Server-sent events that stop the work behind them when nobody listens any more."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
-import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -22,7 +21,7 @@ def event(name: str, data: Mapping[str, Any]) -> bytes:
 
 
 class EventStream(Response):
-    """Sends `events` as they come, and a comment whenever nothing came for a while.
+    """Sends `events` as they come, and a comment before nothing came for `keep_alive_s`.
 
     `events` runs inside this response: a client that goes away cancels it, even between two
     events, which closes the language model's stream.
@@ -37,6 +36,7 @@ class EventStream(Response):
         self._keep_alive_s = keep_alive_s
         del self.headers["content-length"]
         self._events = events
+        self._is_quiet = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         _ = scope
@@ -47,40 +47,35 @@ class EventStream(Response):
                 "headers": self.raw_headers,
             }
         )
-        put, take = anyio.create_memory_object_stream[bytes](0)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_cancel_when_gone, Client(receive), tasks.cancel_scope)
-            tasks.start_soon(_pump, self._events, put)
-            await self._deliver(take, send)
-            tasks.cancel_scope.cancel()
+        pumping = asyncio.create_task(self._pump(send))
+        going = asyncio.create_task(Client(receive).gone())
+        try:
+            while not pumping.done() and not going.done():
+                self._is_quiet = True
+                await asyncio.wait(
+                    (pumping, going),
+                    timeout=self._keep_alive_s / 2,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                # Nothing came for half the time: at the next look it may be all of it.
+                if self._is_quiet and not pumping.done() and not going.done():
+                    await _body(send, KEEP_ALIVE, more=True)
+        finally:
+            going.cancel()
+            pumping.cancel()
+            # What the events hold open is closed even when the client has gone.
+            await asyncio.wait((going, pumping), timeout=CLOSE_S)
+        if not pumping.cancelled():
+            pumping.result()
+            await _body(send, b"", more=False)
 
-    async def _deliver(self, take: MemoryObjectReceiveStream[bytes], send: Send) -> None:
-        async with take:
-            while True:
-                chunk = KEEP_ALIVE
-                with anyio.move_on_after(self._keep_alive_s):
-                    try:
-                        chunk = await take.receive()
-                    except anyio.EndOfStream:
-                        break
+    async def _pump(self, send: Send) -> None:
+        try:
+            async for chunk in self._events:
+                self._is_quiet = False
                 await _body(send, chunk, more=True)
-        await _body(send, b"", more=False)
-
-
-async def _cancel_when_gone(client: Client, scope: anyio.CancelScope) -> None:
-    await client.gone()
-    scope.cancel()
-
-
-async def _pump(events: AsyncGenerator[bytes], put: MemoryObjectSendStream[bytes]) -> None:
-    try:
-        async with put:
-            async for chunk in events:
-                await put.send(chunk)
-    finally:
-        # What the events hold open is closed even when the client has gone.
-        with anyio.move_on_after(CLOSE_S, shield=True):
-            await events.aclose()
+        finally:
+            await self._events.aclose()
 
 
 async def _body(send: Send, chunk: bytes, *, more: bool) -> None:

@@ -4,7 +4,6 @@ No document is read for it, so nothing is cited and nothing is checked against e
 """
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from rag.asking import TextReleased, TextRetracted, told
@@ -42,18 +41,11 @@ class Chatter:
     gateway: Gateway
     guardrails: Guardrails
 
-    async def chat(self, call: ModelCall, trail: Trail) -> Said | Withheld:
-        """The whole of what the model says, or why it is withheld. Errors: those of the gateway."""
-        async with aclosing(self.stream(call, trail, in_pieces=False)) as events:
-            async for event in events:
-                if isinstance(event, Said | Withheld):
-                    return event
-        raise AssertionError("a chat ends with what was said, or with why it was withheld")
-
     async def stream(
         self, call: ModelCall, trail: Trail, *, in_pieces: bool = True
     ) -> AsyncGenerator[ChatEvent]:
-        """Pieces as they may be shown, then `Said` or `Withheld`. Closing it stops the model."""
+        """Pieces as they may be shown, or all of it at once, then `Said` or `Withheld`. Closing it
+        stops the model. Errors: those of the gateway."""
         scanned = _scanned(call, trail)
         said = replace(scanned, text="", direction="output")
         async with (

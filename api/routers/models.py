@@ -64,7 +64,8 @@ async def told_by_model(
 ) -> JSONResponse:
     call = call_of(request, caller, trail, platform)
     last: Said | Withheld | None = None
-    async with aclosing(_audited(call, request, trail, platform, metrics)) as events:
+    chatting = platform.chatter.stream(call, trail, in_pieces=False)
+    async with aclosing(_audited(chatting, request, trail, platform, metrics)) as events:
         async for event in events:
             if isinstance(event, Said | Withheld):
                 last = event
@@ -99,32 +100,39 @@ async def stream_model(
         )
 
     call = call_of(request, caller, trail, platform)
-    async with aclosing(_audited(call, request, trail, platform, metrics)) as events:
+    chatting = platform.chatter.stream(call, trail)
+    async with aclosing(_audited(chatting, request, trail, platform, metrics)) as events:
+        # What comes together goes in one write: the role with the first words, and all that ends.
+        before, after = chunk({"role": "assistant", "content": ""}), b""
         try:
-            yield chunk({"role": "assistant", "content": ""})
             async for event in events:
                 match event:
                     case TextReleased(text):
-                        yield chunk({"content": text})
+                        yield before + chunk({"content": text})
                     case TextRetracted(reason):
-                        yield chunk({"retracted": reason})
+                        yield before + chunk({"retracted": reason})
                     case Said(_, completion):
-                        yield chunk({}, completion.finish_reason)
+                        after = before + chunk({}, completion.finish_reason)
                     case Withheld(reason):
-                        yield chunk({"content": reason}, "content_filter")
-            yield data(start | {"choices": [], "usage": usage_of(trail.usage)})
+                        after = before + chunk({"content": reason}, "content_filter")
+                before = b""
+            after += data(start | {"choices": [], "usage": usage_of(trail.usage)})
         except Exception as error:  # noqa: BLE001 - the status is sent: an event is all that is left
-            yield data({"error": problem_in_stream(error, trace_id=trail.request)})
-    yield b"data: [DONE]\n\n"
+            after = before + data({"error": problem_in_stream(error, trace_id=trail.request)})
+    yield after + b"data: [DONE]\n\n"
 
 
 async def _audited(
-    call: ModelCall, request: ChatRequest, trail: Trail, platform: Platform, metrics: Metrics
+    chatting: AsyncGenerator[ChatEvent],
+    request: ChatRequest,
+    trail: Trail,
+    platform: Platform,
+    metrics: Metrics,
 ) -> AsyncGenerator[ChatEvent]:
     """The events of a chat; the last comes once what it tells stands in the audit."""
     last: Said | Withheld | None = None
     try:
-        async with aclosing(platform.chatter.stream(call, trail)) as events:
+        async with aclosing(chatting) as events:
             async for event in events:
                 if isinstance(event, Said | Withheld):
                     last = event

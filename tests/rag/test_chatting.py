@@ -61,7 +61,12 @@ async def test_what_the_model_says_is_streamed_and_told_whole_at_the_end() -> No
     last = events[-1]
     assert isinstance(last, Said)
     assert (last.text, last.completion.finish_reason) == (REPLY, "stop")
-    assert await chatter().chat(call(), trail()) == last
+
+
+async def test_an_answer_that_nobody_sees_before_its_end_comes_in_one_piece() -> None:
+    events = [event async for event in chatter().stream(call(), trail(), in_pieces=False)]
+    assert [type(event) for event in events] == [TextReleased, Said]
+    assert released(events) == REPLY
 
 
 async def test_a_message_that_a_guardrail_blocks_is_answered_with_nothing() -> None:

@@ -34,6 +34,9 @@ BY_ADMINS = SourceId("admins")
 MAX_MEMBERSHIPS = 1_000_000
 """What one source may say."""
 
+_FEW = 64
+"""Identities whose epochs are looked up at once; of more, elsewhere."""
+
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 """At that moment no edge had ended yet."""
 
@@ -141,7 +144,8 @@ class Groups:
     async def epoch(self, tenant: TenantId, identities: Collection[PrincipalId]) -> Epoch:
         """Read it before the groups that shall be remembered under it."""
         named = {"tenant": tenant, "identities": sorted(identities), "moment": self.clock()}
-        [row] = await self.database.rows(EPOCH, named)
+        few = len(identities) <= _FEW
+        [row] = await self.database.rows(EPOCH, named, by_key=few)
         return _epoch_of(row)
 
     async def closure(

@@ -101,7 +101,7 @@ class Keys:
         parsed = parse_token(token)
         if parsed is None:
             return None
-        [row] = await self._database.rows(_KEY, {"key": parsed.id}) or [None]
+        [row] = await self._database.rows(_KEY, {"key": parsed.id}, by_key=True) or [None]
         # An unknown id is compared too, so that its answer takes as long as a wrong secret's.
         stored = NO_HASH if row is None else row.secret_hash
         matches = hmac.compare_digest(hash_of(parsed.secret), stored)

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import bindparam, func, insert, select, text
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from rag.access import TenantId
 from rag.errors import StorageUnavailable
 from rag.storage.database import Database, open_database
+from rag.storage.moments import now
 from rag.storage.sources.ledger import Sources
 from rag.storage.tables import MetadataFieldRow, TenantRow
 
@@ -115,3 +116,25 @@ async def test_a_full_database_is_an_error_that_may_pass_and_keeps_what_it_had(
         with pytest.raises(StorageUnavailable):
             await sources.add_tenant(TenantId("beta"), name="x" * 100_000)
         assert await sources.tenants() == ["acme"]
+
+
+async def test_rows_by_key_are_those_last_committed_whoever_wrote_them(database: Database) -> None:
+    by_name = select(TenantRow.id).where(TenantRow.id == bindparam("id"))
+
+    async def known(tenant: str) -> bool:
+        return bool(await database.rows(by_name, {"id": tenant}, by_key=True))
+
+    assert not await known("acme")
+    await Sources(database).add_tenant(TenantId("acme"))
+    assert await known("acme")
+    async with database.writing() as connection:
+        await connection.execute(insert(TenantRow).values(id="beta", name="Beta", created_at=now()))
+        if database.dialect == "sqlite":
+            assert not await known("beta")
+    assert await known("beta")
+
+
+async def test_a_failed_read_by_key_spoils_none_that_follow(database: Database) -> None:
+    with pytest.raises((ProgrammingError, StorageUnavailable)):
+        await database.rows(text("SELECT no_column FROM tenants"), by_key=True)
+    assert not await database.rows(text("SELECT id FROM tenants"), by_key=True)
