@@ -25,6 +25,8 @@ _RUN = 12
 _PART = 8
 """Characters of the canary that no text has in a row by accident, a digit among them."""
 _DIGIT = re.compile(r"\d")
+_NO_SIGN = re.compile(r"[\W_]+")
+"""What is neither a letter nor a digit."""
 
 
 class CanaryOf(Protocol):
@@ -75,15 +77,29 @@ def _finding_of(hits: Iterator[Hit] | list[Hit]) -> Iterator[Finding]:
 
 def _canaries(text: str, canary: str) -> Iterator[Hit]:
     """The canary or a part of it, forwards or backwards, whatever stands between its characters."""
-    wanted = "".join(filter(str.isalnum, canary)).lower()
+    parts = _parts_of(canary)
+    # Nearly no text holds one: then nobody needs to know where its letters stand.
+    letters = _NO_SIGN.sub("", text.lower())
+    if not any(part in letters for part in parts):
+        return
     places = [at for at, sign in enumerate(text) if sign.isalnum()]
-    bare = "".join(text[at] for at in places).lower()
-    for told in (wanted, wanted[::-1]):
-        for start in range(len(told) - _PART + 1):
-            part = told[start : start + _PART]
-            if _DIGIT.search(part) and (at := bare.find(part)) >= 0:
-                yield Hit(places[at], places[at + _PART - 1] + 1, "canary")
-                return
+    # Of a letter that is longer when it is small, the first sign: places stay places.
+    bare = "".join(text[at].lower()[0] for at in places)
+    for part in parts:
+        if (at := bare.find(part)) >= 0:
+            yield Hit(places[at], places[at + _PART - 1] + 1, "canary")
+            return
+
+
+@lru_cache(maxsize=16)
+def _parts_of(canary: str) -> tuple[str, ...]:
+    wanted = "".join(filter(str.isalnum, canary)).lower()
+    return tuple(
+        told[start : start + _PART]
+        for told in (wanted, wanted[::-1])
+        for start in range(len(told) - _PART + 1)
+        if _DIGIT.search(told, start, start + _PART)
+    )
 
 
 def _quotes(text: str, scanned: Scanned) -> Iterator[Hit]:
