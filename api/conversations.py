@@ -10,7 +10,7 @@ from api.auditing import redacted
 from api.settings_gateway import ConversationSettings
 from rag.access import Principal
 from rag.asking import Ask
-from rag.conversation.turns import ConversationId, Turn
+from rag.conversation.turns import ConversationId, History, Turn
 from rag.errors import Error, NotFound
 from rag.storage.conversations import Conversations
 from rag.storage.database import Database
@@ -45,17 +45,18 @@ def build_conversations(
 
 async def joined(
     conversations: Conversations, wanted: str | None, owner: Principal
-) -> tuple[ConversationId | None, tuple[Turn, ...]]:
-    """The conversation that a question is asked in, and its turns so far; none where none is wanted.
+) -> tuple[ConversationId | None, History]:
+    """The conversation that a question is asked in, and what was said there; none where none is
+    wanted.
 
     Errors: `NotFound` for somebody else's as for one that is not there, `StorageUnavailable`.
     """
     if wanted is None:
-        return None, ()
+        return None, History()
     if wanted == NEW:
-        return await conversations.begin(owner), ()
+        return await conversations.begin(owner), History()
     conversation = ConversationId(wanted)
-    return conversation, await conversations.turns(conversation, owner)
+    return conversation, await conversations.history(conversation, owner)
 
 
 async def keep_turn(conversations: Conversations, asked: Ask, outcome: Answer | Refusal) -> None:

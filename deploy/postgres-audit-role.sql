@@ -1,4 +1,5 @@
--- A role for the platform that can add to the audit and read it, and nothing else.
+-- A role for the platform that can add to the audit and read it, decide what was flagged in it, and
+-- nothing else.
 --
 --     psql -v role=rag_app -f deploy/postgres-audit-role.sql
 --
@@ -13,3 +14,4 @@ GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO :"role";
 REVOKE UPDATE, DELETE, TRUNCATE ON audit_entries FROM :"role";
 REVOKE UPDATE, DELETE, TRUNCATE ON audit_segments FROM :"role";
 REVOKE DELETE, TRUNCATE ON audit_heads FROM :"role";
+REVOKE DELETE, TRUNCATE ON reviews FROM :"role";

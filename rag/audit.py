@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 
 from rag.access import PrincipalId, TenantId
 from rag.gateway.money import FREE, Micro
+from rag.reviews import Flag, flags_of
 from rag.trail import RequestId, Sent, Trail
 from rag.types import Usage
 
@@ -45,6 +46,8 @@ class AuditEvent:
     usage: Usage = field(default_factory=Usage)
     verdicts: tuple[tuple[str, str, str], ...] = ()
     """Check, direction and standing of each guardrail that did not simply pass."""
+    flags: tuple[Flag, ...] = ()
+    """What a person is to look at later: reviews that go with the entry, and no part of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +67,8 @@ class AuditEntry:
 
 class AuditLog(Protocol):
     async def record(self, event: AuditEvent) -> None:
-        """Returns once the event is durable. Errors: `StorageUnavailable`."""
+        """Returns once the event is durable. It is written also where whoever waits for that is
+        cancelled. Errors: `StorageUnavailable`."""
         ...
 
 
@@ -80,6 +84,7 @@ def event_of(
         "model": ", ".join(dict.fromkeys(attempt.model for attempt in trail.attempts)),
         "deployment": ", ".join(dict.fromkeys(attempt.deployment for attempt in trail.attempts)),
         "cache": trail.cache if trail.cache in {"exact", "semantic"} else "",
+        "recalled": trail.recalled,
     }
     return AuditEvent(
         tenant=trail.account.tenant,
@@ -102,4 +107,5 @@ def event_of(
             for verdict in trail.verdicts
             if verdict.standing != "passed"
         ),
+        flags=flags_of(trail),
     )

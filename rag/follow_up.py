@@ -4,6 +4,7 @@ The rules do it at once. Where a model can, it is asked too, while the search fo
 goes on: its words are taken if they come in time and pass the checks of any question.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,7 +13,7 @@ from time import perf_counter
 from rag.asking import Ask, scanned_of
 from rag.conversation.follow_ups import Leans
 from rag.conversation.rewriting import by_rule, standalone
-from rag.conversation.turns import recall, transcript
+from rag.conversation.turns import Recalled, recall, transcript
 from rag.errors import Error
 from rag.gateway.batches import complete
 from rag.gateway.calls import Gateway, ModelCall
@@ -49,10 +50,22 @@ class Rewriting:
 
     async def rewritten(self, ask: Ask) -> Ask:
         """`ask`, which `stood_alone` made, in the words of a model; as it is where these are late,
-        say what nobody said, or are blocked. What became of the call is on the trail."""
+        say what nobody said, or are blocked, or where the conversation is. What became of the call
+        is on the trail."""
+        recalled = await self._recalled(ask)
+        shown = transcript(recalled)
+        # A conversation that the asker's app sent has passed no check, and a policy may have changed.
+        said = replace(scanned_of(ask, "input"), text=shown)
+        if isinstance(await self.guardrails.check(said, ask.trail), Stopped):
+            return ask
+        ask.trail.recalled = recalled.how
         try:
             found = await standalone(
-                ask.asked, ask.turns, ask=partial(self._written, ask), deadline_s=self.deadline_s
+                ask.asked,
+                ask.turns,
+                ask=partial(self._written, ask, shown),
+                deadline_s=self.deadline_s,
+                summary=ask.summary,
             )
         except Error:  # the rules' question does too, and the trail tells of the attempts
             return ask
@@ -62,12 +75,23 @@ class Rewriting:
         judged = await self.guardrails.check(scanned_of(again, "input"), ask.trail)
         return ask if isinstance(judged, Stopped) else again
 
-    async def _written(self, ask: Ask) -> str:
+    async def _recalled(self, ask: Ask) -> Recalled:
+        """What of the conversation the model is shown."""
+        return await asyncio.to_thread(
+            recall,
+            ask.turns,
+            question=ask.asked,
+            budget_tokens=self.history_tokens,
+            count_tokens=self.count_tokens,
+            summary=ask.summary,
+        )
+
+    async def _written(self, ask: Ask, shown: str) -> str:
         began = perf_counter()
         chosen = self.prompts.choose(REWRITE, ask.trail.account, locale=ask.locale)
         ok = False
         try:
-            written = await complete(self.gateway, self._call(ask, chosen), ask.trail)
+            written = await complete(self.gateway, self._call(ask, chosen, shown), ask.trail)
             ok = True
         finally:
             self.prompts.record(
@@ -81,14 +105,8 @@ class Rewriting:
             )
         return written.text
 
-    def _call(self, ask: Ask, chosen: Chosen) -> ModelCall:
-        recalled = recall(
-            ask.turns,
-            question=ask.asked,
-            budget_tokens=self.history_tokens,
-            count_tokens=self.count_tokens,
-        )
-        values = {"conversation": transcript(recalled), "question": ask.asked}
+    def _call(self, ask: Ask, chosen: Chosen, shown: str) -> ModelCall:
+        values = {"conversation": shown, "question": ask.asked}
         prompt = ModelPrompt(
             messages=render_values(chosen.prompt, values, canary=self.prompts.canary),
             question=ask.asked,

@@ -28,6 +28,8 @@ class UseCase(StrEnum):
     """Passages, without a model."""
     ENRICH = "enrich"
     EVALUATE = "evaluate"
+    SUMMARISE = "summarise"
+    """The older turns of a conversation in few words, for later questions in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +125,10 @@ def sent_of(hit: RetrievedChunk) -> Sent:
     return Sent(hit.chunk.document.id, hit.chunk.version, hit.chunk.id)
 
 
+Recall = Literal["", "turns", "summary", "extract"]
+"""What of a conversation a model was shown: nothing; turns as they were; older ones summed up by a
+model; or sentences of theirs that were chosen, where no summary could be had."""
+
 CacheOutcome = Literal["off", "miss", "exact", "semantic"]
 
 
@@ -146,6 +152,7 @@ class Trail:
     """Passages shown to the asker."""
     searched: str = ""
     """The question as it was searched: a follow-up's stands alone there."""
+    recalled: Recall = ""
     prompt: str = ""
     """Name, version and content of the prompt."""
     rollout: str = ""
@@ -154,6 +161,8 @@ class Trail:
     cache: CacheOutcome = "off"
     saved: Micro = FREE
     """What the cached answer cost when it was made."""
+    budget_spent: bool = False
+    """Whether a budget had no room for a model, and passages were quoted instead."""
     classification: str = ""
     """The most confidential `access_level` of what was sent."""
 

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from rag.access import Principal
-from rag.conversation.turns import ConversationId, Turn
+from rag.conversation.turns import ConversationId, History, Summary, Turn
 from rag.errors import NotFound
-from rag.storage.database import Database
+from rag.storage.database import Database, insert_into
 from rag.storage.moments import now
-from rag.storage.tables import ConversationRow, TurnRow
+from rag.storage.tables import ConversationRow, SummaryRow, TurnRow
 
 _ID_BYTES = 16
 MOST_TURNS = 200
@@ -49,11 +49,20 @@ class Conversations:
         self, conversation: ConversationId, owner: Principal, *, latest: int = 20
     ) -> tuple[Turn, ...]:
         """The latest turns, oldest first."""
+        return (await self.history(conversation, owner, latest=latest)).turns
+
+    async def history(
+        self, conversation: ConversationId, owner: Principal, *, latest: int = 20
+    ) -> History:
+        """The latest turns, and the summary of older ones where there is one."""
         wanted = (
             select(TurnRow)
             .where(TurnRow.conversation == conversation)
             .order_by(TurnRow.ordinal.desc())
             .limit(latest)
+        )
+        of_older = select(SummaryRow.text, SummaryRow.through).where(
+            SummaryRow.conversation == conversation
         )
         async with self._database.reading() as connection:
             if (
@@ -63,12 +72,47 @@ class Conversations:
             ).first() is None:
                 raise NotFound("there is no such conversation")
             rows = (await connection.execute(wanted)).all()
-        return tuple(
+            told = (await connection.execute(of_older)).first()
+        turns = tuple(
             Turn(
                 question=row.question, standalone=row.standalone, answer=row.answer, at=row.asked_at
             )
             for row in reversed(rows)
         )
+        return History(
+            turns=turns,
+            first=rows[-1].ordinal if rows else 1,
+            summary=None if told is None else Summary(told.text, told.through),
+        )
+
+    async def sum_up(
+        self, conversation: ConversationId, owner: Principal, summary: Summary
+    ) -> None:
+        """Keep `summary` in place of one that tells of less; of one that tells of as much, not.
+
+        It is kept for as long as the conversation, and does not count as using it.
+        """
+        mine = select(ConversationRow.id).where(*self._is_mine(conversation, owner))
+        row = insert_into(self._database, SummaryRow).values(
+            conversation=conversation,
+            through=summary.through,
+            text=summary.text,
+            made_at=self._clock(),
+        )
+        newer = row.on_conflict_do_update(
+            index_elements=[SummaryRow.conversation],
+            set_={
+                "through": row.excluded.through,
+                "text": row.excluded.text,
+                "made_at": row.excluded.made_at,
+            },
+            where=SummaryRow.through < row.excluded.through,
+        )
+        async with self._database.writing() as connection:
+            # Held, so that nobody forgets the conversation before its summary is there to go too.
+            if (await connection.execute(mine.with_for_update())).first() is None:
+                raise NotFound("there is no such conversation")
+            await connection.execute(newer)
 
     async def add(self, conversation: ConversationId, owner: Principal, turn: Turn) -> None:
         """Keep `turn` as the latest; what is beyond `MOST_TURNS` is forgotten."""

@@ -16,7 +16,8 @@ from rag.storage.audit.chain import NOTHING_BEFORE, Writing, hash_of, segment_of
 from rag.storage.audit.sealing import PersonKey
 from rag.storage.database import Database, Dialect, insert_for
 from rag.storage.moments import now
-from rag.storage.tables import AuditEntryRow, AuditHeadRow, AuditPersonRow
+from rag.storage.reviews.rows import flag_rows
+from rag.storage.tables import AuditEntryRow, AuditHeadRow, AuditPersonRow, ReviewRow
 
 AT_ONCE = 256
 """Events in one transaction at most."""
@@ -70,7 +71,7 @@ class Audit:
             events = [each.event for each in batch]
             failure: Exception | None = None
             try:
-                await self.database.write(partial(self._append, events))
+                await self.database.write(partial(self.append, events))
             except Exception as error:  # noqa: BLE001 - it is whoever records that must know
                 failure = error
             for each in batch:
@@ -83,7 +84,9 @@ class Audit:
                 else:
                     each.written.set_exception(failure)
 
-    def _append(self, events: Sequence[AuditEvent], connection: Connection) -> None:
+    def append(self, events: Sequence[AuditEvent], connection: Connection) -> None:
+        """As part of a transaction whose other writes they tell of. Where only what was done is to
+        be told, `record` does it, many at once."""
         # Always in the same order, so that two processes never wait for each other.
         by_tenant = sorted(events, key=lambda event: event.tenant)
         for tenant, of_tenant in groupby(by_tenant, key=lambda event: event.tenant):
@@ -98,8 +101,10 @@ class Audit:
         segment = max(segment, segment_of(at))
         persons = self._persons(connection, tenant, events, at)
         rows: list[dict[str, object]] = []
+        flagged: list[dict[str, object]] = []
         for event in events:
             sequence += 1
+            flagged.extend(flag_rows(event, sequence=sequence, at=at))
             pseudonym = self.writing.pseudonym(event)
             body = self.writing.body(event, persons[pseudonym], sequence=sequence, at=at)
             digest = hash_of(previous, body)
@@ -119,6 +124,8 @@ class Audit:
             )
             previous = digest
         connection.execute(insert(AuditEntryRow), rows)
+        if flagged:
+            connection.execute(insert(ReviewRow), flagged)
         connection.execute(
             update(AuditHeadRow)
             .where(AuditHeadRow.tenant == tenant)

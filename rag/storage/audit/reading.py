@@ -1,7 +1,7 @@
 """Reading the audit, with what is sealed opened for as long as its key is there."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -40,6 +40,8 @@ class AuditQuery:
     until: datetime | None = None
     before: int | None = None
     """Only entries with a smaller sequence: the next page."""
+    sequences: Collection[int] | None = None
+    """Only these."""
     limit: int = 100
 
 
@@ -61,6 +63,8 @@ async def entries_of(audit: Audit, query: AuditQuery) -> list[Opened]:
         wanted = wanted.where(rows.at < query.until)
     if query.before is not None:
         wanted = wanted.where(rows.sequence < query.before)
+    if query.sequences is not None:
+        wanted = wanted.where(rows.sequence.in_(query.sequences))
     found = await audit.database.rows(wanted.order_by(rows.sequence.desc()).limit(query.limit))
     wrapped = await _wrapped(audit, query.tenant, sorted({row.pseudonym for row in found}))
     return [

@@ -18,7 +18,7 @@ from rag.storage.tables.base import (
     TenantRow,
     UtcDateTime,
 )
-from rag.storage.tables.conversations import ConversationRow, TurnRow
+from rag.storage.tables.conversations import ConversationRow, SummaryRow, TurnRow
 from rag.storage.tables.documents import (
     CachedEmbeddingRow,
     DocumentRow,
@@ -53,6 +53,7 @@ from rag.storage.tables.prompts import (
     PromptRolloutRow,
     PromptVersionRow,
 )
+from rag.storage.tables.reviews import ReviewRow
 from rag.storage.tables.routes import RouteOutcomeRow
 from rag.storage.tables.sources import SourceRow
 from rag.storage.tables.verdicts import FeedbackRow, ProfileRow, SimilarityBandRow, ValidationRow
@@ -95,10 +96,12 @@ __all__ = [
     "QueueShareRow",
     "RenditionRow",
     "ReservationRow",
+    "ReviewRow",
     "RouteOutcomeRow",
     "SimilarityBandRow",
     "SourceRow",
     "SourceText",
+    "SummaryRow",
     "TenantRow",
     "TokenVectorsRow",
     "TurnRow",

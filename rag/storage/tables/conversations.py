@@ -41,3 +41,17 @@ class TurnRow(Base):
     standalone: Mapped[str] = mapped_column(SourceText)
     answer: Mapped[str] = mapped_column(SourceText)
     asked_at: Mapped[datetime]
+
+
+class SummaryRow(Base):
+    """What a model made of the older turns of a conversation; a later one takes its place."""
+
+    __tablename__ = "conversation_summaries"
+
+    conversation: Mapped[str] = mapped_column(
+        ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True
+    )
+    through: Mapped[int]
+    """The number of the last turn that it tells of."""
+    text: Mapped[str] = mapped_column(SourceText)
+    made_at: Mapped[datetime]

@@ -1,0 +1,1 @@
+"""The queue of what guardrails flagged for a person to look at."""
