@@ -15,16 +15,19 @@ from urllib.request import getproxies
 
 from pydantic import SecretStr
 
-from api.settings import EmbedderSettings, RetrievalSettings, Settings
+from api.settings import Settings
 from api.settings_gateway import LanguageModelSettings
+from api.settings_search import EmbedderSettings, RetrievalSettings
 from rag.adapters.answerability import Answerability
 from rag.adapters.extractive import ExtractiveLanguageModel
 from rag.adapters.late_interaction import LateInteractionReranker
 from rag.adapters.minilm import default_model_dir
 from rag.adapters.onnx_embedder import load_onnx_embedder
+from rag.adapters.prefix_cache import PrefixCache, secret_of
 from rag.adapters.qdrant_edge import open_edge_index
 from rag.errors import ConfigurationError, StorageUnavailable
 from rag.fusion import Fusion, normalised_sum_fusion, reciprocal_rank_fusion
+from rag.gateway.catalogue import PromptCache
 from rag.gateway.patience import Patience
 from rag.protocols import Embedder, Index, LanguageModel, Reranker
 from rag.storage.documents.passages import Passages
@@ -168,10 +171,12 @@ def build_wire(
     api_key: SecretStr | None,
     patience: Patience,
     logprobs: bool = False,
+    prompt_cache: PromptCache = "none",
 ) -> "OpenAIWire":
     """It goes through the environment's proxy where there is one."""
     from rag.adapters.openai_wire import HttpConnections, OpenAIWire  # noqa: PLC0415 - aiohttp
 
+    secret = secret_of(None if api_key is None else api_key.get_secret_value())
     return OpenAIWire(
         connections=HttpConnections(trust_env=bool(getproxies())),
         base_url=base_url,
@@ -179,6 +184,9 @@ def build_wire(
         api_key=api_key,
         patience=patience,
         logprobs=logprobs,
+        prefix_cache=None
+        if prompt_cache == "none"
+        else PrefixCache(how=prompt_cache, secret=secret),
     )
 
 

@@ -18,6 +18,7 @@ from api.remembering import ServingMemory
 from api.settings import Settings
 from rag.access import PrincipalId
 from rag.adapters.answerability import Answerability
+from rag.adapters.spans import Spans, TracedMemory, TracedRetriever
 from rag.answering import Answerer
 from rag.chatting import Chatter
 from rag.follow_up import Rewriting
@@ -25,12 +26,14 @@ from rag.gateway.answer_cache.cache import AnswerCache
 from rag.gateway.catalogue import Catalogue
 from rag.gateway.routing import Router
 from rag.gateway.token_rates import RateLimitedGateway
+from rag.gateway.when_spent import QuotingWhenSpent
 from rag.grounding import GroundingCheck
 from rag.guardrails.checks import Scanned
 from rag.guardrails.judge import ModelJudge
 from rag.prompts.registry import shipped_versions
 from rag.prompts.versions import Prompt
 from rag.protocols import Embedder
+from rag.summarising import Summarising
 from rag.trail import Account
 
 
@@ -38,6 +41,7 @@ from rag.trail import Account
 class Answering:
     answerer: Answerer
     chatter: Chatter
+    summarising: Summarising | None
     background: Background
 
 
@@ -52,6 +56,7 @@ async def open_answering(
     money: Money,
     prompts: PromptsInUse,
     cache: AnswerCache,
+    spans: Spans,
 ) -> AsyncGenerator[Answering]:
     """Masking around rate limits around accounting around routing; both flows go through it.
 
@@ -74,8 +79,16 @@ async def open_answering(
         limited = RateLimitedGateway(
             accounted, rates=rates, rates_of=token_rates_of(settings.rate_limits)
         )
+        quoting = settings.budgets.when_spent == "quote"
+        payable = QuotingWhenSpent(limited) if quoting else limited
         masked = await stack.enter_async_context(
-            open_masking(limited, settings=settings, catalogue=catalogue, prompts=_own_prompts())
+            open_masking(
+                payable,
+                settings=settings,
+                catalogue=catalogue,
+                reaches=router.reaches,
+                prompts=_own_prompts(),
+            )
         )
         guardrails = build_guardrails(
             settings,
@@ -85,18 +98,19 @@ async def open_answering(
         )
         background = await stack.enter_async_context(open_background())
         quotes_only = all(model.extractive for model in catalogue.models)
+        memory = ServingMemory(
+            cache=cache, generations=generations, profile=profile_of(settings, catalogue)
+        )
         yield Answering(
             answerer=Answerer(
-                retriever=ServingRetriever(generations),
+                retriever=TracedRetriever(ServingRetriever(generations), spans),
                 gateway=masked,
                 routes=router,
                 prompts=prompts,
                 guardrails=guardrails,
                 grounding=grounding,
                 count_tokens=embedder.count_tokens,
-                memory=ServingMemory(
-                    cache=cache, generations=generations, profile=profile_of(settings, catalogue)
-                ),
+                memory=TracedMemory(memory, spans),
                 later=background,
                 # The extractive model abstains by itself; others are asked only where it may help.
                 relevance=None if quotes_only else gate,
@@ -113,6 +127,16 @@ async def open_answering(
                 ),
             ),
             chatter=Chatter(gateway=masked, guardrails=guardrails),
+            summarising=None
+            if quotes_only or not settings.conversations.summaries
+            else Summarising(
+                gateway=masked,
+                prompts=prompts,
+                guardrails=guardrails,
+                count_tokens=embedder.count_tokens,
+                history_tokens=settings.conversations.history_tokens,
+                input_tokens=settings.conversations.summary_input_tokens,
+            ),
             background=background,
         )
 

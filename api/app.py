@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import httpx
 from fastapi import FastAPI
+from opentelemetry.trace import TracerProvider
 
 from api.auditing_requests import AuditAdministration
 from api.auth import Authenticator
@@ -34,11 +35,14 @@ from api.routers import (
     prompts,
     quarantine,
     reindex,
+    reviews,
     routing,
     search,
     usage,
 )
-from api.settings import MIB, Settings
+from api.settings import Settings
+from api.settings_base import MIB
+from api.tracing import telemetry_of
 from rag.access import TenantId
 from rag.storage.access.expansion import Expansions
 
@@ -63,6 +67,7 @@ ROUTERS = (
     groups.router,
     routing.router,
     audit.router,
+    reviews.router,
     budgets.router,
     usage.router,
     cache.router,
@@ -70,8 +75,15 @@ ROUTERS = (
 )
 
 
-def create_app(platform: AbstractAsyncContextManager[Platform], *, settings: Settings) -> FastAPI:
+def create_app(
+    platform: AbstractAsyncContextManager[Platform],
+    *,
+    settings: Settings,
+    tracer_provider: TracerProvider | None = None,
+) -> FastAPI:
     """The app that opens `platform` when it starts and closes it when it ends.
+
+    `tracer_provider`: who collects spans; None leaves it to the process or its environment.
 
     Raises `ConfigurationError` where a route does not say who may call it.
     """
@@ -100,6 +112,7 @@ def create_app(platform: AbstractAsyncContextManager[Platform], *, settings: Set
         summary="Answers from a company's own documents: permitted, cited, checked, current.",
         version="1",
         lifespan=lifespan,
+        telemetry=telemetry_of(tracer_provider),
         # The pages of both load scripts from elsewhere; the description itself is a route of ours.
         openapi_url=None,
         docs_url=None,

@@ -11,7 +11,7 @@ import jwt
 from api.assertions import ON_BEHALF_AUDIENCE
 from api.oidc import MALFORMED, OidcTokens
 from api.permissions import EVERY_PERMISSION, NEVER_ON_BEHALF, Permission
-from api.settings import OidcSettings
+from api.settings_server import OidcSettings
 from rag.access import Principal, PrincipalId, TenantId
 from rag.errors import Forbidden, Unauthenticated
 from rag.storage.access.expansion import Expansion

@@ -67,6 +67,7 @@ def _model_of(settings: LanguageModelSettings) -> ModelSpec:
         base_url=settings.base_url.rstrip("/") if openai else "",
         llama_index_class=settings.llama_index_class,
         trusted=settings.trusted,
+        prompt_cache=settings.prompt_cache if openai else "none",
     )
     name = settings.model or settings.llama_index_class.rpartition(":")[2]
     deployment = Deployment(

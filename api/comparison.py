@@ -6,7 +6,7 @@ from typing import Any
 
 from api.generations import OpenGeneration
 from api.platform import Platform
-from api.settings import GateSettings
+from api.settings_search import GateSettings
 from api.trails import evaluated
 from rag.access import Principal, TenantId, scope_of
 from rag.asking_protocols import NoMemory

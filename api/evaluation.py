@@ -95,7 +95,7 @@ async def evaluate_beir_folder(
 
 
 async def evaluate_golden_folder(
-    settings: Settings, folder: Path, *, progress: Progress
+    settings: Settings, folder: Path, *, at_once: int = 1, progress: Progress
 ) -> tuple[dict[str, Any], list[GoldenResult]]:
     """The figures of `rag eval golden`, and what came of each case."""
     cases = await asyncio.to_thread(read_golden, folder)
@@ -107,16 +107,23 @@ async def evaluate_golden_folder(
         asked = 0
 
         async def search(case: GoldenCase) -> Sequence[RetrievedChunk]:
-            nonlocal asked
-            asked += 1
-            progress("asking", asked, len(cases))
             query = Query(text=case.question, scope=scope_of(case.principal(tenant)))
             return (await platform.retriever.retrieve(query)).hits
 
         async def ask(case: GoldenCase) -> Answer | Refusal:
-            return await answerer.ask(evaluated(case.question, case.principal(tenant)))
+            nonlocal asked
+            outcome = await answerer.ask(evaluated(case.question, case.principal(tenant)))
+            asked += 1
+            progress("asking", asked, len(cases))
+            return outcome
 
-        results = await run_golden(cases, search=search, ask=ask, documents_uri=documents.as_uri())
+        results = await run_golden(
+            cases,
+            search=search,
+            ask=ask,
+            documents_uri=documents.as_uri(),
+            at_once=at_once,
+        )
         return {**report_of(results), **ingested.report()}, results
 
 

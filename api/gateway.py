@@ -109,6 +109,7 @@ def build_upstream(
                 api_key=key,
                 patience=patience,
                 logprobs=model.logprobs,
+                prompt_cache=provider.prompt_cache,
             )
         case "llama_index":
             return Timed(build_llama_index(provider.llama_index_class, deployment.model, patience))

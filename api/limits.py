@@ -14,7 +14,8 @@ from limits.errors import StorageError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.settings import RateLimitSettings, Settings
+from api.settings import Settings
+from api.settings_server import RateLimitSettings
 from rag.access import TenantId
 from rag.errors import ConfigurationError, RateLimited
 from rag.gateway.token_rates import LocalTokenRates, TokenRate, TokenRates

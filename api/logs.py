@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import problem_response
 from api.metrics import Metrics
+from api.tracing import mark_request
 
 log = logging.getLogger("api.requests")
 
@@ -84,6 +85,7 @@ class RequestLog:
             return
         trace_id = _request_id(scope)
         scope.setdefault("state", {})["trace_id"] = trace_id
+        mark_request(trace_id, has_query=bool(scope["query_string"]))
         started = time.perf_counter()
         status = 0
 

@@ -10,14 +10,19 @@ from rag.gateway.calls import Gateway
 from rag.gateway.catalogue import Catalogue
 from rag.guardrails.masked_gateway import MaskedGateway
 from rag.guardrails.masking import Masker, literals_of_prompts
-from rag.guardrails.masking_rule import leaves_the_house, rule_over
+from rag.guardrails.masking_rule import Reaches, leaves_the_house, rule_over
 from rag.guardrails.pii import Depth, PersonalData
 from rag.prompts.versions import Prompt
 
 
 @asynccontextmanager
 async def open_masking(
-    gateway: Gateway, *, settings: Settings, catalogue: Catalogue, prompts: Iterable[Prompt]
+    gateway: Gateway,
+    *,
+    settings: Settings,
+    catalogue: Catalogue,
+    reaches: Reaches,
+    prompts: Iterable[Prompt],
 ) -> AsyncGenerator[Gateway]:
     """`gateway`, directly above routing, with masking before it.
 
@@ -25,7 +30,7 @@ async def open_masking(
     """
     masking = settings.masking
     depth = Depth(masking.depth)
-    masks = masking.enabled and leaves_the_house(catalogue)
+    masks = masking.enabled and leaves_the_house(catalogue.models)
     names = (
         PresidioNames(timeout_s=masking.names_timeout_s)
         if masks and depth is Depth.THOROUGH
@@ -35,11 +40,13 @@ async def open_masking(
         yield MaskedGateway(
             inner=gateway,
             masker=Masker(
-                finder=PersonalData(names=names),
+                finder=PersonalData(
+                    names=names, public=frozenset(map(str.lower, masking.public_words))
+                ),
                 new_vault=SealedVault,
                 literals_of=literals_of_prompts(prompts),
             ),
-            rule_for=rule_over(catalogue, enabled=masking.enabled, depth=depth),
+            rule_for=rule_over(catalogue, reaches, enabled=masking.enabled, depth=depth),
         )
     finally:
         if names is not None:

@@ -177,6 +177,12 @@ class Metrics:
         )
         self._money = _MoneyCounters()
         self._registry.register(self._money)
+        self._reviews = Gauge(
+            "rag_reviews_open",
+            "What guardrails flagged and nobody has looked at yet.",
+            ("check",),
+            registry=self._registry,
+        )
         self._done = _DoneCounters()
         self._registry.register(self._done)
 
@@ -223,6 +229,11 @@ class Metrics:
         self._slots.labels("free").set(sum(worker.slots for worker in workers) - running)
         self._resident.set(max((worker.resident_bytes or 0 for worker in workers), default=0))
         self._done.done = done
+
+    def reviews(self, open_by_check: Mapping[str, int]) -> None:
+        self._reviews.clear()
+        for check, count in open_by_check.items():
+            self._reviews.labels(check).set(count)
 
     def money(self, figures: AccountingFigures, *, lost: int) -> None:
         """What this process counted of budgets."""

@@ -10,7 +10,7 @@ from typing import Any, cast
 import httpx
 import jwt
 
-from api.settings import OidcSettings
+from api.settings_server import OidcSettings
 from rag.access import PrincipalId
 from rag.errors import SourceUnavailable, Unauthenticated
 

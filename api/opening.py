@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from api.adapters import build_embedder, build_reranker, fusion_of, open_index
 from api.closing import close, closed_with
 from api.generations import OpenGeneration
-from api.settings import EmbedderSettings, Settings
+from api.settings import Settings
+from api.settings_search import EmbedderSettings
 from ingestion.batching import BatchingEmbedder
 from ingestion.chunkers.structural import StructuralChunker
 from ingestion.generations import LiveGeneration
 from rag.adapters.dictionary import DictionaryTranslator, DingDictionary
+from rag.adapters.spans import Spans, TracedReranker
 from rag.cached_queries import CachedQueries
 from rag.errors import ConfigurationError
 from rag.protocols import Embedder
@@ -113,6 +115,7 @@ class GenerationOpener:
     database: Database
     embedders: Embedders
     lexicon: DingDictionary | None
+    spans: Spans
 
     @asynccontextmanager
     async def open(self, generation: Generation) -> AsyncGenerator[OpenGeneration]:
@@ -128,12 +131,14 @@ class GenerationOpener:
             )
             age_limit = AgeLimit(self.settings.access.max_age)
             passages = Passages(self.database, age_limit, generation=generation.id)
-            reranker = await asyncio.to_thread(build_reranker, retrieval, passages)
+            reranker = closed_with(
+                stack, await asyncio.to_thread(build_reranker, retrieval, passages)
+            )
             retriever = HybridRetriever(
                 index=index,
                 embedder=embedder,
                 passages=passages,
-                reranker=closed_with(stack, reranker),
+                reranker=None if reranker is None else TracedReranker(reranker, self.spans),
                 fusion=fusion_of(retrieval),
                 translator=DictionaryTranslator(self.lexicon) if self.lexicon else None,
                 translated_weight=retrieval.translated_weight,

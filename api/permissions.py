@@ -16,8 +16,8 @@ class Permission(StrEnum):
     ADMIN = "admin"
     """Everything under /v1/admin of the key's own tenant. It opens no document."""
     AUDIT = "audit"
-    """Reading the audit of the key's own tenant, what people asked among it, and erasing persons
-    from it. It opens no document."""
+    """Reading the audit of the key's own tenant, what people asked among it, deciding what
+    guardrails flagged in it, and erasing persons from it. It opens no document."""
     OPERATE = "operate"
     """What is every tenant's: the generations of the index. It opens no document."""
     IMPERSONATE = "impersonate"

@@ -1,13 +1,15 @@
 """What a process holds while it runs. `api/wiring.py` opens it from the settings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from api.background import Background
-from api.generations import GenerationsInUse, ServingRetriever
+from api.generations import GenerationsInUse
 from api.money import Money
 from api.prompts import PromptsInUse
 from api.settings import Settings
+from rag.adapters.spans import Spans
 from rag.answering import Answerer
+from rag.asking_protocols import Retriever
 from rag.chatting import Chatter
 from rag.gateway.answer_cache.cache import AnswerCache
 from rag.gateway.route_log import RouteRecorder
@@ -25,9 +27,11 @@ from rag.storage.generations.ledger import Generations
 from rag.storage.jobs.ledger import Jobs
 from rag.storage.jobs.workers import Workers
 from rag.storage.originals import Originals
+from rag.storage.reviews.ledger import Reviews
 from rag.storage.routes.ledger import RouteLedger
 from rag.storage.sources.ledger import Sources
 from rag.storage.verdicts.ledger import Verdicts
+from rag.summarising import Summarising
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +52,11 @@ class Platform:
     generations: GenerationsInUse
     generation_ledger: Generations
     embedder: Embedder
-    retriever: ServingRetriever
+    retriever: Retriever
     answerer: Answerer
     chatter: Chatter
+    summarising: Summarising | None
+    """None where no model is there that writes, or none shall sum up."""
     background: Background
     conversations: Conversations
     feedback: Feedback
@@ -59,5 +65,7 @@ class Platform:
     route_recorder: RouteRecorder
     money: Money
     audit: Audit
+    reviews: Reviews
     answer_cache: AnswerCache
     prompts: PromptsInUse
+    spans: Spans = field(default_factory=Spans)

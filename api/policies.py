@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from api.settings import ValidationSettings
+from api.settings_ingestion import ValidationSettings
 from ingestion.validation.policy import Handling, Objection, Policy, policy_of
 
 

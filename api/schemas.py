@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 
 from api.filters import FilterMap
 from api.shapes import QueryText, Schema
+from rag.trail import Trail
 from rag.types import (
     Answer,
     Citation,
@@ -199,6 +200,16 @@ ConversationIdOut = Annotated[
 ]
 
 
+NoticeOut = Annotated[
+    str | None,
+    Field(
+        exclude_if=lambda value: value is None,
+        description="What is to be known of how it was made; only where there is something.",
+    ),
+]
+BUDGET_SPENT = "A budget is spent, so no language model was asked: this is made of quotes alone."
+
+
 class AnswerOut(Schema):
     kind: Literal["answer"] = "answer"
     text: str
@@ -209,6 +220,7 @@ class AnswerOut(Schema):
     usage: UsageOut
     trace_id: str
     conversation_id: ConversationIdOut = None
+    notice: NoticeOut = None
 
 
 class RefusalOut(Schema):
@@ -217,14 +229,21 @@ class RefusalOut(Schema):
     detail: str
     trace_id: str
     conversation_id: ConversationIdOut = None
+    notice: NoticeOut = None
 
 
 AskResponse = Annotated[AnswerOut | RefusalOut, Field(discriminator="kind")]
 
 
+def notice_of(trail: Trail) -> str | None:
+    """What whoever asked is to know of how their answer was made."""
+    return BUDGET_SPENT if trail.budget_spent else None
+
+
 def ask_response(
-    outcome: Answer | Refusal, *, trace_id: str, conversation: str | None = None
+    outcome: Answer | Refusal, trail: Trail, *, conversation: str | None = None
 ) -> AnswerOut | RefusalOut:
+    trace_id, notice = trail.request, notice_of(trail)
     match outcome:
         case Refusal():
             return RefusalOut(
@@ -232,6 +251,7 @@ def ask_response(
                 detail=outcome.detail,
                 trace_id=trace_id,
                 conversation_id=conversation,
+                notice=notice,
             )
         case Answer():
             return AnswerOut(
@@ -246,4 +266,5 @@ def ask_response(
                 ),
                 trace_id=trace_id,
                 conversation_id=conversation,
+                notice=notice,
             )

@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict
 
+MIB = 1024 * 1024
+
 
 class Section(BaseModel):
     """A typo in a section fails at start-up instead of being ignored."""

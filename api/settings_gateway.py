@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from api.settings_base import Section
+from rag.gateway.catalogue import PromptCache
 from rag.prompts.tallies import Limits
 
 
@@ -28,6 +29,11 @@ class LanguageModelSettings(Section):
     trusted: bool = Field(
         default=False,
         description="Whether it is your own, so that personal data may reach it unmasked.",
+    )
+    prompt_cache: PromptCache = Field(
+        default="none",
+        description="How the endpoint is told which prompts begin alike: by `prompt_cache_key`, by "
+        "`cache_salt` (vLLM), by a mark on the system message. docs/models.md says more.",
     )
     connect_timeout_s: float = Field(default=5, gt=0, description="Time to connect.")
     first_token_timeout_s: float = Field(default=30, gt=0, description="Time to the first token.")
@@ -191,6 +197,11 @@ class BudgetSettings(Section):
     max_output_tokens: TokensByTask = Field(
         default_factory=dict, description="Tokens that one call may write, in the same way."
     )
+    when_spent: Literal["refuse", "quote"] = Field(
+        default="refuse",
+        description="What becomes of a question that no budget has room for: it is refused (429), or "
+        "answered by quoting passages, which costs nothing and is said in the answer.",
+    )
     in_redis: bool = Field(
         default=True,
         description="Whether Redis counts, where there is one: it must not evict keys.",
@@ -251,6 +262,14 @@ class ConversationSettings(Section):
         gt=0,
         description="Time for that model; then the question is completed by rules alone.",
     )
+    summaries: bool = Field(
+        default=True,
+        description="Whether a model sums up, after an answer, the turns that no longer fit. Else, and "
+        "where none can, sentences of them are chosen.",
+    )
+    summary_input_tokens: int = Field(
+        default=3_000, ge=200, description="What it is shown of the older turns at a time."
+    )
 
 
 class MaskingSettings(Section):
@@ -266,6 +285,11 @@ class MaskingSettings(Section):
     )
     names_timeout_s: float = Field(
         default=30, gt=0, description="Time for the model of names to read a message."
+    )
+    public_words: tuple[Annotated[str, Field(min_length=2, max_length=64)], ...] = Field(
+        default=(),
+        description="Words that name nobody here, such as your firm, products and sites. They are "
+        "not masked where no name stands beside them.",
     )
 
 

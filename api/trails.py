@@ -1,6 +1,5 @@
 """The trail of a request: who pays for it, and who is told what when it is over."""
 
-import asyncio
 import uuid
 from dataclasses import dataclass
 
@@ -66,6 +65,7 @@ async def tell(platform: Platform, metrics: Metrics, over: Over) -> None:
     answered = over.decision in {"answered", "done"}
     platform.money.batched.note(used_of_request(trail, answered=answered))
     metrics.trail(trail)
+    platform.spans.told(trail, decision=over.decision)
     event = event_of(
         trail,
         action=trail.use_case.value,
@@ -73,7 +73,7 @@ async def tell(platform: Platform, metrics: Metrics, over: Over) -> None:
         question=over.question,
         answer=over.answer,
     )
-    await asyncio.shield(asyncio.ensure_future(platform.audit.record(event)))
+    await platform.audit.record(event)
 
 
 def evaluated(question: str, principal: Principal) -> Ask:

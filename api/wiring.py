@@ -43,6 +43,7 @@ from rag.access import TenantId
 from rag.adapters.answerability import Answerability
 from rag.adapters.dictionary import open_dictionary
 from rag.adapters.relevance import StatementRanker
+from rag.adapters.spans import Spans, TracedRetriever
 from rag.bodies import Spool
 from rag.errors import SourceGone
 from rag.gateway.route_log import open_recorder
@@ -59,6 +60,7 @@ from rag.storage.jobs.ledger import Jobs
 from rag.storage.jobs.rows import Announce
 from rag.storage.jobs.workers import Workers
 from rag.storage.originals import Originals
+from rag.storage.reviews.ledger import Reviews
 from rag.storage.routes.ledger import RouteLedger
 from rag.storage.sources.ledger import Sources
 from rag.storage.sources.records import Source, SourceState
@@ -69,14 +71,15 @@ Connect = Callable[[Source], Connector]
 
 @asynccontextmanager
 async def open_platform(
-    settings: Settings, *, connect: Connect | None = None
+    settings: Settings, *, connect: Connect | None = None, spans: Spans | None = None
 ) -> AsyncGenerator[Platform]:
-    """Every part of an API process, open; without Redis its jobs run here too.
+    """Every part of an API process, open; without Redis its jobs run here too. `spans`: who is told
+    what its requests do; None leaves it to the process.
 
     Raises `ConfigurationError` where the settings cannot be met.
     """
     async with AsyncExitStack() as stack:
-        parts = await stack.enter_async_context(_open_parts(settings))
+        parts = await stack.enter_async_context(_open_parts(settings, spans or Spans()))
         bell = Bell()
         announce = bell if settings.redis_url is None else await _tickets(settings.redis_url, stack)
         platform = replace(parts, jobs=Jobs(parts.database, announce))
@@ -95,7 +98,7 @@ async def open_platform(
 @asynccontextmanager
 async def open_worker(settings: Settings) -> AsyncGenerator[Work]:
     """What a worker process runs jobs with."""
-    async with _open_parts(settings) as platform, _open_work(platform) as work:
+    async with _open_parts(settings, Spans()) as platform, _open_work(platform) as work:
         yield work
 
 
@@ -109,7 +112,7 @@ async def _tickets(redis_url: SecretStr, stack: AsyncExitStack) -> Announce:
 
 
 @asynccontextmanager
-async def _open_parts(settings: Settings) -> AsyncGenerator[Platform]:
+async def _open_parts(settings: Settings, spans: Spans) -> AsyncGenerator[Platform]:
     router = router_of(models_of(settings))
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings.resolved_database_url))
@@ -121,7 +124,7 @@ async def _open_parts(settings: Settings) -> AsyncGenerator[Platform]:
             stack.callback(lexicon.close)
         ledger = Generations(database)
         await ledger.adopt(recipe)
-        opener = GenerationOpener(settings, database, embedders, lexicon)
+        opener = GenerationOpener(settings, database, embedders, lexicon, spans)
         generations = await stack.enter_async_context(
             open_generations(ledger, open_one=opener.open, remove=partial(remove_index, settings))
         )
@@ -153,6 +156,7 @@ async def _open_parts(settings: Settings) -> AsyncGenerator[Platform]:
                 money=money,
                 prompts=prompts,
                 cache=answer_cache,
+                spans=spans,
             )
         )
         yield Platform(
@@ -173,9 +177,10 @@ async def _open_parts(settings: Settings) -> AsyncGenerator[Platform]:
             generations=generations,
             generation_ledger=ledger,
             embedder=embedder,
-            retriever=ServingRetriever(generations),
+            retriever=TracedRetriever(ServingRetriever(generations), spans),
             answerer=answering.answerer,
             chatter=answering.chatter,
+            summarising=answering.summarising,
             background=answering.background,
             conversations=await stack.enter_async_context(
                 open_conversations(settings.conversations, database)
@@ -186,7 +191,9 @@ async def _open_parts(settings: Settings) -> AsyncGenerator[Platform]:
             route_ledger=route_ledger,
             route_recorder=route_recorder,
             audit=audit,
+            reviews=Reviews(audit),
             prompts=prompts,
+            spans=spans,
         )
 
 

@@ -9,7 +9,7 @@ from rag.asking import Ask, scanned_of
 from rag.asking_protocols import AnswerMemory
 from rag.drafting import Draft, is_grounded
 from rag.gateway.answer_cache.entries import CachedAnswer
-from rag.gateway.calls import Gateway
+from rag.gateway.calls import Gateway, Lane
 from rag.grounding import GroundingCheck
 from rag.guardrails.flow import Guardrails
 from rag.prompting import call_of
@@ -32,7 +32,8 @@ async def recheck(
 ) -> None:
     """The same question answered anew by `answer`, which remembers nothing: whether the kept answer
     is what it would be is told to `memory`."""
-    outcome = await answer(replace(ask, trail=_trail_behind(ask.trail, "recheck")))
+    trail = _trail_behind(ask.trail, "recheck")
+    outcome = await answer(replace(ask, trail=trail, lane=Lane.BATCH))
     quoted = {(each.chunk.id, each.span) for each in kept.answer.citations}
     agreed = isinstance(outcome, Answer) and any(
         (each.chunk.id, each.span) in quoted for each in outcome.citations
@@ -65,7 +66,9 @@ class Shadowing:
                 evidence = await self.find(again, shadow.profile)
             scanned = replace(scanned_of(again, "output"), evidence=evidence)
             async with self.guardrails.output(scanned, trail) as output:
-                draft = Draft(evidence, statements_of(evidence), self.grounding, output)
+                draft = Draft(
+                    evidence, statements_of(evidence), self.grounding.for_one_answer(), output
+                )
                 shown = await self.show(evidence, ask.question)
                 call = call_of(again, tried, evidence, shown=shown, canary=self.prompts.canary)
                 async with aclosing(self.gateway.stream(call, trail)) as pieces:

@@ -42,6 +42,7 @@ from rag.evidence_search import EvidenceSearch
 from rag.follow_up import Rewriting, stood_alone
 from rag.gateway.answer_cache.entries import CachedAnswer
 from rag.gateway.calls import Gateway, ModelCall
+from rag.gateway.routing import ANSWER, ANSWER_STRICT
 from rag.grounding import GroundingCheck
 from rag.guardrails.flow import Guardrails, Watch
 from rag.guardrails.judging import Stopped
@@ -57,8 +58,6 @@ from rag.types import (
     Refusal,
     RefusalReason,
 )
-
-ANSWER, ANSWER_STRICT = "answer", "answer-strict"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +184,9 @@ class Answerer:
         call = call_of(ask, chosen, evidence, shown=shown, canary=self.prompts.canary)
         scanned = replace(scanned_of(ask, "output"), evidence=evidence, system=system_of(call))
         async with self.guardrails.output(scanned, ask.trail) as output:
-            draft = Draft(evidence, statements_of(evidence), self.grounding, output)
+            draft = Draft(
+                evidence, statements_of(evidence), self.grounding.for_one_answer(), output
+            )
             following: ModelCall | None = call
             while following is not None:
                 async with aclosing(self._said(ask, following, draft, watch)) as events:

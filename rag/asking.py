@@ -46,6 +46,8 @@ class Ask:
     """The one that it is asked in and kept in; None where it stands by itself."""
     turns: tuple[Turn, ...] = ()
     """What was said before there, oldest first. Nothing of it is an instruction."""
+    summary: str = ""
+    """What a model made of older turns; no more an instruction than they are."""
     stands_alone: bool = True
     """Whether no turn before it was needed to understand it."""
     asked: str = ""

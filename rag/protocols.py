@@ -209,6 +209,9 @@ class ModelPrompt:
     temperature: float = 0.0
     response_schema: Mapping[str, Any] | None = None
     """JSON Schema that the whole text must satisfy."""
+    cache_scope: str = ""
+    """With whose prompts a provider may share what it remembers of their beginnings; empty: it is
+    told nothing."""
 
 
 class LanguageModel(Protocol):

@@ -31,7 +31,9 @@ class Quality(StrEnum):
 
 def add_to(app: typer.Typer) -> None:
     app.command(epilog='Example: rag search "pump seals" --as user:1042 --groups quality')(search)
-    app.command(epilog='Example: rag ask "How many days of leave?" --as user:1042')(ask)
+    app.command(
+        epilog='Example: rag ask "How many days of leave?" --as user:1042 --conversation new'
+    )(ask)
 
 
 def search(
@@ -79,6 +81,10 @@ def ask(
     groups: Groups = "",
     quality: Annotated[Quality, typer.Option(help="How much effort to spend.")] = Quality.BALANCED,
     filters: FilterTexts = None,
+    conversation: Annotated[
+        str | None,
+        typer.Option(help="`new`, or the id of a conversation of the asker's to go on with."),
+    ] = None,
     no_stream: Annotated[
         bool, typer.Option("--no-stream", help="Wait for the whole answer.")
     ] = False,
@@ -90,6 +96,7 @@ def ask(
         "question": question,
         "quality": quality.value,
         "filters": filters_of(filters),
+        "conversation_id": conversation,
     }
     asker, settings = asker_of(user, groups), settings_for(tenant)
     if as_json or no_stream:
@@ -106,11 +113,19 @@ def show_outcome(outcome: dict[str, Any], *, text: bool = True) -> None:
     """An answer with its citations, or a refusal, for a person to read."""
     if outcome["kind"] == "refusal":
         show(f"No answer: {outcome['detail']}", style="yellow")
-        return
-    if text:
+    elif text:
         show(outcome["text"])
-    show()
-    for citation in outcome["citations"]:
+    _show_citations(outcome.get("citations", []))
+    if "notice" in outcome:
+        show(outcome["notice"], style="yellow")
+    if "conversation_id" in outcome:
+        show(f"Go on with --conversation {outcome['conversation_id']}", style="dim")
+
+
+def _show_citations(citations: list[dict[str, Any]]) -> None:
+    if citations:
+        show()
+    for citation in citations:
         quote = " ".join(citation["quote"].split())
         show(f"  [{citation['number']}] {citation['title']}", style="cyan")
         show(f"      “{quote}”", style="dim")

@@ -17,7 +17,9 @@ Subject = Annotated[
     str, typer.Option(help="user:…, group:…, a key's id, or * for each; of a tenant: none.")
 ]
 Window = Annotated[str, typer.Option(help="day or month, in UTC.")]
-UseCase = Annotated[str | None, typer.Option(help="ask, chat, enrich or evaluate. Unset: all.")]
+UseCase = Annotated[
+    str | None, typer.Option(help="ask, chat, enrich, evaluate or summarise. Unset: all.")
+]
 
 
 def add_to(app: typer.Typer) -> None:

@@ -23,6 +23,7 @@ from api.cli import (
     operating,
     prompts,
     quarantine,
+    reviews,
     serving,
 )
 from api.cli.client import ApiProblem
@@ -49,6 +50,7 @@ for commands in (
     gateway,
     evaluating,
     auditing,
+    reviews,
     budgets,
     caching,
 ):

@@ -56,6 +56,12 @@ def golden(
     cases: Annotated[
         Path | None, typer.Option(help="Also write what came of each case, as JSON lines.")
     ] = None,
+    at_once: Annotated[
+        int,
+        typer.Option(
+            min=1, max=64, help="Questions at a time; with more than one, times mean less."
+        ),
+    ] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Ingest a corpus, ask its questions as those who ask them, and measure what comes back."""
@@ -63,7 +69,7 @@ def golden(
 
     with _told(shown=not as_json) as progress:
         report, results = asyncio.run(
-            evaluate_golden_folder(load_settings(), folder, progress=progress)
+            evaluate_golden_folder(load_settings(), folder, at_once=at_once, progress=progress)
         )
     if cases is not None:
         cases.write_text("".join(json.dumps(_case(r), ensure_ascii=False) + "\n" for r in results))

@@ -6,6 +6,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from api.cli import rollouts
 from api.cli.calling import call
 from api.cli.client import path_of
 from api.cli.options import AsJson, Tenant
@@ -31,6 +32,7 @@ def add_to(app: typer.Typer) -> None:
     prompts.command("rollback", epilog='Example: rag prompts rollback answer --reason "it lied"')(
         rollback
     )
+    rollouts.add_to(prompts)
     app.add_typer(prompts, name="prompts")
 
 

@@ -18,6 +18,7 @@ from api.permissions import Permission
 from api.platform import Platform
 from api.schemas import AskRequest, AskResponse, CitationOut, EvidenceOut, ask_response
 from api.sse import EventStream, event
+from api.summaries import sum_up_later
 from api.trails import Over, decision_of, tell, trail_of
 from rag.asking import (
     Ask,
@@ -68,7 +69,7 @@ async def ask(
     filters = await filters_of(
         request.filters, scope=scope_for(caller), fields=platform.filter_fields
     )
-    conversation, turns = await joined(
+    conversation, history = await joined(
         platform.conversations, request.conversation_id, caller.principal
     )
     asked = Ask(
@@ -78,12 +79,13 @@ async def ask(
         quality=request.quality,
         filters=filters,
         conversation=conversation,
-        turns=turns,
+        turns=history.turns,
+        summary="" if history.summary is None else history.summary.text,
     )
     if request.stream:
         return EventStream(_told(asked, platform, metrics))
     outcome = await client.waits_for(answered(asked, platform, metrics))
-    body = ask_response(outcome, trace_id=trace_id, conversation=conversation)
+    body = ask_response(outcome, asked.trail, conversation=conversation)
     return JSONResponse(body.model_dump(mode="json"))
 
 
@@ -112,6 +114,7 @@ async def audited(asked: Ask, platform: Platform, metrics: Metrics) -> AsyncGene
     if outcome is not None:
         await _over(asked, platform, metrics, outcome)
         await keep_turn(platform.conversations, asked, outcome)
+        sum_up_later(platform, metrics, asked)
         yield Finished(outcome)
 
 
@@ -178,9 +181,7 @@ def _event_of(each: AskEvent, asked: Ask) -> tuple[str, dict[str, Any]]:
                 "score": each.score,
             }
         case Finished():
-            whole = ask_response(
-                each.outcome, trace_id=asked.trail.request, conversation=asked.conversation
-            )
+            whole = ask_response(each.outcome, asked.trail, conversation=asked.conversation)
             return "done", whole.model_dump(mode="json")
         case _:
             assert_never(each)

@@ -12,6 +12,10 @@ from rag.errors import InvalidRequest
 from rag.types import Usage
 
 MAX_SCHEMA_CHARACTERS = 20_000
+MOST_TURNS = 8
+"""The latest of a conversation that tell what a question means."""
+MOST_TURN_CHARACTERS = 2_000
+"""Of a question or an answer that was said before."""
 
 
 class Foreign(BaseModel):
@@ -97,14 +101,47 @@ class ChatRequest(Foreign):
 
 
 def question_of(request: ChatRequest) -> str:
-    """Earlier turns and system messages are not evidence, and no instruction to us."""
-    last = next((message for message in reversed(request.messages) if message.role == "user"), None)
-    question = without_control_characters(last.text) if last else ""
+    """The last thing that the user says."""
+    place = _last_of_user(request)
+    question = "" if place is None else without_control_characters(request.messages[place].text)
     if not question:
         raise InvalidRequest("messages: there is no text of the user in them")
     if len(question) > MAX_QUERY_CHARACTERS:
         raise InvalidRequest(f"messages: a question has at most {MAX_QUERY_CHARACTERS} characters")
     return question
+
+
+def said_before(request: ChatRequest) -> list[tuple[str, str]]:
+    """Questions and answers before the last question, oldest first; an answer is empty where there is
+    none. They are no evidence, and no instruction to us."""
+    turns: list[tuple[str, str]] = []
+    for message in request.messages[: _last_of_user(request)]:
+        said = without_control_characters(message.text[:MOST_TURN_CHARACTERS])
+        if message.role == "user":
+            turns.append((said, ""))
+        elif message.role == "assistant" and turns:
+            question, before = turns[-1]
+            turns[-1] = question, f"{before}\n{said}".strip()[:MOST_TURN_CHARACTERS]
+    return [turn for turn in turns if turn[0]][-MOST_TURNS:]
+
+
+def unused_of(request: ChatRequest) -> list[str]:
+    """What was sent and means nothing to an answer from documents: its prompt, its length and its
+    form are the platform's own."""
+    said = request.response_format
+    unused = {
+        "system": any(message.role in {"system", "developer"} for message in request.messages),
+        "tools": bool(request.tools),
+        "response_format": said is not None and said.type != "text",
+        "temperature": "temperature" in request.model_fields_set,
+        "max_tokens": bool(request.max_completion_tokens or request.max_tokens),
+    }
+    return [name for name, was_sent in unused.items() if was_sent]
+
+
+def _last_of_user(request: ChatRequest) -> int | None:
+    places = [place for place, message in enumerate(request.messages) if message.role == "user"]
+    return places[-1] if places else None
 
 
 def data(content: Mapping[str, Any]) -> bytes:

@@ -39,6 +39,9 @@ class TurnOut(Schema):
 class ConversationOut(Schema):
     conversation_id: str
     turns: list[TurnOut] = Field(description="Oldest first, without personal data and secrets.")
+    summary: str = Field(
+        description="What a model made of the older turns, for later questions; empty where none did."
+    )
 
 
 @router.post("", status_code=201)
@@ -56,11 +59,13 @@ async def show_conversation(
     platform: PlatformDep,
 ) -> ConversationOut:
     """What the caller asked in it, and was answered."""
-    turns = await platform.conversations.turns(
+    history = await platform.conversations.history(
         ConversationId(conversation_id), caller.principal, latest=MOST_TURNS
     )
     return ConversationOut(
-        conversation_id=conversation_id, turns=[TurnOut.of(turn) for turn in turns]
+        conversation_id=conversation_id,
+        turns=[TurnOut.of(turn) for turn in history.turns],
+        summary="" if history.summary is None else history.summary.text,
     )
 
 

@@ -70,6 +70,7 @@ async def metrics(platform: PlatformDep, metrics: MetricsDep) -> Response:
     metrics.jobs({state.value: count for state, count in (await platform.jobs.counts()).items()})
     metrics.queue(await queue_depth(platform.database), platform.jobs.clock())
     metrics.workers(await platform.workers.listed(), await platform.workers.total())
+    metrics.reviews(await platform.reviews.open_by_check())
     metrics.money(platform.money.figures, lost=platform.money.batched.lost)
     return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 

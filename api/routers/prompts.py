@@ -13,7 +13,6 @@ from api.permissions import Permission
 from api.platform import Platform
 from api.routers.prompt_shapes import (
     ChangeOut,
-    DifferenceOut,
     LabelOut,
     LabelRequest,
     LabelSetOut,
@@ -21,19 +20,24 @@ from api.routers.prompt_shapes import (
     PromptDetail,
     PromptOut,
     PromptsOut,
-    ReportShape,
     RollbackOut,
     RollbackRequest,
-    RolloutOut,
-    RolloutReport,
-    RolloutRequest,
-    StopRequest,
+    labels_told,
+)
+from api.routers.prompt_version_shapes import (
+    DifferenceOut,
+    ReportShape,
     VersionDetail,
     VersionOut,
     VersionRequest,
     VersionText,
-    labels_told,
     owner_of,
+)
+from api.routers.rollout_shapes import (
+    RolloutOut,
+    RolloutReport,
+    RolloutRequest,
+    StopRequest,
     running_told,
 )
 from rag.access import TenantId

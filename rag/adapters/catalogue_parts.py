@@ -13,6 +13,7 @@ from rag.gateway.catalogue import (
     Deployment,
     ModelSpec,
     Price,
+    PromptCache,
     Provider,
     ProviderKind,
     Tier,
@@ -48,11 +49,14 @@ class ProviderPart(Part):
     llama_index_class: str = Field(default="", pattern=r"^([\w.]+:\w+)?$")
     region: Region | Literal[""] = ""
     trusted: bool = False
+    prompt_cache: PromptCache = "none"
 
     @model_validator(mode="after")
     def _it_can_be_reached(self) -> Self:
         if self.kind == "llama_index" and not self.llama_index_class:
             raise ValueError("a llama_index provider needs llama_index_class as module:Class")
+        if self.prompt_cache != "none" and self.kind != "openai":
+            raise ValueError("prompt_cache is for the openai wire alone")
         _check_url(self.base_url)
         return self
 
@@ -65,6 +69,7 @@ class ProviderPart(Part):
             llama_index_class=self.llama_index_class,
             region=self.region,
             trusted=self.trusted or self.kind == "extractive",
+            prompt_cache=self.prompt_cache,
         )
 
 

@@ -16,6 +16,7 @@ import aiohttp
 from pydantic import SecretStr
 
 from rag.adapters.openai_frames import FailedMidway, Heard
+from rag.adapters.prefix_cache import PrefixCache
 from rag.adapters.server_sent_events import EventReader
 from rag.errors import LimitExceeded, ModelRejects, ModelUnavailable, PermanentError
 from rag.gateway.patience import Patience, Waiting
@@ -86,6 +87,8 @@ class OpenAIWire:
     """Where the caller brings none of its own."""
     logprobs: bool = False
     """Whether the endpoint is asked how sure it was of each token."""
+    prefix_cache: PrefixCache | None = None
+    """None: the endpoint is told nothing of prompts that begin alike."""
     connections: HttpConnections = field(default_factory=HttpConnections)
 
     @property
@@ -209,6 +212,8 @@ class OpenAIWire:
             }
         if self.logprobs:
             body["logprobs"] = True
+        if self.prefix_cache is not None and prompt.cache_scope:
+            return self.prefix_cache.hinted(body, prompt.cache_scope)
         return body
 
     # --- listening -----------------------------------------------------------------------------

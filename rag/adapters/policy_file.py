@@ -90,6 +90,17 @@ class _PolicyPart(_Part):
     topics: _TopicsPart = Field(default_factory=_TopicsPart)
     languages: tuple[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")], ...] = ()
 
+    @model_validator(mode="after")
+    def _only_an_output_is_masked(self) -> Self:
+        for where, rules in (("input", self.input), ("evidence", self.evidence)):
+            for name, rule in rules.items():
+                if Action.MASK in {rule.action, *rule.kinds.values()}:
+                    raise ValueError(
+                        f"{where}.{name}: `mask` is for outputs; what goes to a model outside is"
+                        " masked by `masking`"
+                    )
+        return self
+
     def policy(self) -> Policy:
         return Policy(
             input=_rules(self.input),

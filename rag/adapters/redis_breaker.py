@@ -51,7 +51,7 @@ local probes, lease_s, name = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local cool = get('cool_until') or 0
 if now < cool then return {'not_now', tostring(cool - now)} end
 local open_until = get('open_until')
-if not open_until then return {'call'} end
+if not open_until then return {'call', tostring(get('opening') or 0)} end
 if now < open_until then return {'not_now', tostring(open_until - now)} end
 local running, first = 0, nil
 local fields = redis.call('HGETALL', key)
@@ -91,7 +91,7 @@ if probe ~= '' then
   end
   return 1
 end
-if get('open_until') then return 0 end
+if get('open_until') or opening ~= (get('opening') or 0) then return 0 end
 local this = math.floor(now / (window_s / slices))
 if redis.call('HINCRBY', key, string.format('c:%d', this), 1) == 1 then
   local fields = redis.call('HKEYS', key)
@@ -168,7 +168,7 @@ class RedisBreaker:
             [kind, *rest] = await self._admit(keys=[self._key(deployment)], args=arguments)
             match _text(kind):
                 case "call":
-                    return Permit(deployment)
+                    return Permit(deployment, opening=int(float(_text(rest[0]))))
                 case "probe":
                     return Permit(deployment, probe, int(float(_text(rest[0]))))
                 case _:

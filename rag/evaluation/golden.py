@@ -5,6 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, cast
@@ -14,6 +15,7 @@ from rag.access import Principal, PrincipalId, TenantId
 from rag.errors import ConfigurationError
 from rag.evaluation.lines import lines_of
 from rag.evaluation.metrics import percentiles, score_run, share
+from rag.gateway.batches import all_of
 from rag.types import Answer, Refusal, RetrievedChunk
 
 EXPECTED = "a golden set is a folder with questions.jsonl and the documents/ it asks about"
@@ -89,29 +91,39 @@ Ask = Callable[[GoldenCase], Awaitable[Answer | Refusal]]
 
 
 async def run_golden(
-    cases: Sequence[GoldenCase], *, search: Search, ask: Ask, documents_uri: str
+    cases: Sequence[GoldenCase],
+    *,
+    search: Search,
+    ask: Ask,
+    documents_uri: str,
+    at_once: int = 1,
+    tries: int = 4,
 ) -> list[GoldenResult]:
-    """Search and ask every case, one at a time. `documents_uri` is the folder that was ingested."""
+    """Search and ask every case, so many at once: times are those of a case alone where it is one.
+
+    `documents_uri` is the folder that was ingested. A case whose model is busy is asked again,
+    `tries` times in all. Errors: those of `search` and `ask`.
+    """
     prefix = documents_uri if documents_uri.endswith("/") else documents_uri + "/"
-    results: list[GoldenResult] = []
-    for case in cases:
+
+    async def result_of(case: GoldenCase) -> GoldenResult:
         started = perf_counter()
         hits = await search(case)
         searched = perf_counter()
         outcome = await ask(case)
         asked = perf_counter()
         citations = outcome.citations if isinstance(outcome, Answer) else ()
-        results.append(
-            GoldenResult(
-                case=case,
-                retrieved=_paths((hit.chunk.document.uri for hit in hits[:10]), prefix),
-                outcome=outcome,
-                cited=_paths((citation.chunk.document.uri for citation in citations), prefix),
-                search_ms=(searched - started) * 1_000,
-                ask_ms=(asked - searched) * 1_000,
-            )
+        return GoldenResult(
+            case=case,
+            retrieved=_paths((hit.chunk.document.uri for hit in hits[:10]), prefix),
+            outcome=outcome,
+            cited=_paths((citation.chunk.document.uri for citation in citations), prefix),
+            search_ms=(searched - started) * 1_000,
+            ask_ms=(asked - searched) * 1_000,
         )
-    return results
+
+    work = [partial(result_of, case) for case in cases]
+    return await all_of(work, at_once=at_once, tries=tries)
 
 
 def report_of(results: Sequence[GoldenResult]) -> dict[str, Any]:

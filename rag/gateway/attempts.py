@@ -106,7 +106,7 @@ class Attempts:
     ) -> AsyncGenerator[str | Completion | Failed | Rejected]:
         """Pieces of the text as they come (with a schema: the whole text once it satisfies it),
         then how it ended. By then the attempt is in the trail."""
-        prompt = self._prompt_for(turn, call.prompt)
+        prompt = self._prompt_for(turn, call)
         patience = replace(
             self._policy.patience, total_s=min(self._policy.patience.total_s, turn.seconds)
         )
@@ -159,7 +159,10 @@ class Attempts:
                     held.append(piece)
         yield Failed("broken_off")
 
-    def _prompt_for(self, turn: Turn, prompt: ModelPrompt) -> ModelPrompt:
+    def _prompt_for(self, turn: Turn, call: ModelCall) -> ModelPrompt:
+        prompt = call.prompt
+        if turn.deployment.provider.prompt_cache != "none":
+            prompt = replace(prompt, cache_scope=call.account.tenant)
         if prompt.max_output_tokens > turn.model.max_output_tokens:
             prompt = replace(prompt, max_output_tokens=turn.model.max_output_tokens)
         if turn.stricter:

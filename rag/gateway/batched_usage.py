@@ -63,6 +63,10 @@ class BatchedUsage:
                 for key, count in waiting.items():
                     self._waiting[key] = self._waiting.get(key, NO_USAGE) + count
                 raise
+            except Exception:
+                # It would be refused again, and hold up all that comes after it.
+                self.lost += len(waiting)
+                log.exception("usage was refused by the ledger", extra={"entries": len(waiting)})
             self._failing = False
 
     async def aclose(self) -> None:

@@ -1,17 +1,20 @@
-"""Calls whose whole text is wanted: one, or many of them that can wait, in the batch lane."""
+"""A call whose whole text is wanted; and work with many calls that can wait, such as an evaluation."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import TypeVar
 
-from rag.errors import Error, ModelUnavailable, RateLimited
-from rag.gateway.calls import Gateway, Lane, ModelCall, Restarted
+from rag.errors import ModelUnavailable, RateLimited
+from rag.gateway.calls import Gateway, ModelCall, Restarted
 from rag.protocols import Completion
 from rag.trail import Trail
 
+T = TypeVar("T")
+
 _WAIT_S = 1.0
-"""Before a call is made again that failed for a time nobody named; doubled with each try."""
+"""Before work is done again that failed for a time nobody named; doubled with each try."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,49 +38,43 @@ async def complete(gateway: Gateway, call: ModelCall, trail: Trail) -> Completed
     raise AssertionError("a stream ends with its completion")
 
 
-async def complete_all(
-    gateway: Gateway,
-    calls: Iterable[tuple[ModelCall, Trail]],
+async def all_of(
+    work: Sequence[Callable[[], Awaitable[T]]],
     *,
     at_once: int = 8,
     tries: int = 4,
     longest_wait_s: float = 60.0,
-) -> Sequence[Completed | Error]:
-    """What came of each call, in their order. All go through the batch lane, so many at once.
+) -> list[T]:
+    """What came of each piece of work, in their order; its calls are to be of the batch lane.
 
-    One that fails for now is made again when the models say that it may be, `tries` times in all.
-    Cancelling it stops every call that is under way.
+    What fails for now is done again when the models say that it may be, `tries` times in all. Errors:
+    the first that is left; like a cancellation, it ends all that is under way.
     """
-    asked = list(calls)
-    results: list[Completed | Error | None] = [None] * len(asked)
-    places = iter(range(len(asked)))
+    results: dict[int, T] = {}
+    places = iter(range(len(work)))
 
-    async def keep_calling() -> None:
+    async def keep_working() -> None:
         for place in places:
-            call, trail = asked[place]
-            results[place] = await _patiently(
-                gateway, replace(call, lane=Lane.BATCH), trail, tries, longest_wait_s
-            )
+            results[place] = await _patiently(work[place], tries, longest_wait_s)
 
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(min(at_once, len(asked))):
-            tasks.create_task(keep_calling())
-    return [result for result in results if result is not None]
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(min(at_once, len(work))):
+                tasks.create_task(keep_working())
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from failed
+    return [results[place] for place in range(len(work))]
 
 
-async def _patiently(
-    gateway: Gateway, call: ModelCall, trail: Trail, tries: int, longest_wait_s: float
-) -> Completed | Error:
+async def _patiently(work: Callable[[], Awaitable[T]], tries: int, longest_wait_s: float) -> T:
     wait_s = _WAIT_S
     for left in reversed(range(tries)):
         try:
-            return await complete(gateway, call, trail)
+            return await work()
         except (ModelUnavailable, RateLimited) as error:
             if not left:
-                return error
+                raise
             named = error.retry_after_s
             await asyncio.sleep(min(wait_s if named is None else named, longest_wait_s))
             wait_s *= 2
-        except Error as error:
-            return error
     raise AssertionError("there is at least one try")

@@ -104,7 +104,7 @@ class LocalBreaker:
         if now < state.cool_until:
             return NotNow(state.cool_until - now)
         if state.open_until is None:
-            return Permit(deployment)
+            return Permit(deployment, opening=state.opening)
         if now < state.open_until:
             return NotNow(state.open_until - now)
         state.probes = {probe: ends for probe, ends in state.probes.items() if now < ends}
@@ -119,7 +119,7 @@ class LocalBreaker:
         state, now = self._state(permit.deployment), self._now()
         if permit.probe:
             self._probed(state, permit, now, ok=ok)
-        elif state.open_until is None:
+        elif state.open_until is None and permit.opening == state.opening:
             self._count(state, now, ok=ok)
 
     async def release(self, permit: Permit) -> None:

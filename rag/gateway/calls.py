@@ -58,6 +58,8 @@ class ModelCall:
     """A catalogue name, where the caller is an app that may choose one or a rollout chose it."""
     tried: tuple[str, ...] = ()
     """Models of a cascade whose answers did not do: a dearer one is wanted."""
+    unpaid: bool = False
+    """Whether nothing may be spent on it: then only what quotes is asked."""
     personal_data: bool = False
     """Whether the messages hold personal data unmasked: not every region may see them."""
     signals: RetrievalSignals | None = None

@@ -26,6 +26,11 @@ ProviderKind = Literal["openai", "llama_index", "extractive"]
 """The OpenAI-compatible wire; a llama-index `LLM` class; sentences quoted from the evidence."""
 
 
+PromptCache = Literal["none", "key", "salt", "mark"]
+"""In which words a provider is told what prompts begin alike; a strict one refuses words that it
+does not know. `rag/adapters/prefix_cache.py` says them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
     """Who serves models, and how they are spoken to."""
@@ -42,6 +47,7 @@ class Provider:
     """Where it computes, in the words of the tenants' policies; empty where nobody said."""
     trusted: bool = False
     """Whether it is the operator's own: personal data may reach it unmasked."""
+    prompt_cache: PromptCache = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,7 +39,13 @@ async def check_all(health: Health, upstreams: Mapping[str, Upstream], *, within
     """Ask every deployment once, all at the same time."""
 
     async def check(name: str, upstream: Upstream) -> None:
-        health.note(name, alive=await upstream.is_alive(within_s=within_s))
+        try:
+            alive = await upstream.is_alive(within_s=within_s)
+        except Exception:
+            # The checks of all the others go on, and so does the next round.
+            log.exception("the health check of %s failed", name)
+            alive = False
+        health.note(name, alive=alive)
 
     await asyncio.gather(*(check(name, upstream) for name, upstream in upstreams.items()))
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -49,7 +50,8 @@ class Room:
             if turn.done() and not turn.cancelled():
                 self.leave()
             else:
-                self._queue(lane).remove(turn)
+                with suppress(ValueError):  # whoever left meanwhile passed over it
+                    self._queue(lane).remove(turn)
                 # Batch work may have waited for this one alone.
                 self._call_next()
             raise

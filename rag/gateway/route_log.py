@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 from rag.access import TenantId
 from rag.errors import TransientError
 from rag.gateway.money import Micro
-from rag.gateway.routing import ANSWER
+from rag.gateway.routing import ANSWERS
 from rag.trail import Attempt, RequestId, Trail, UseCase
 from rag.types import Answer, Quality, Refusal, RefusalReason, Usage
 
@@ -25,7 +25,7 @@ _FORGET_EVERY_S = 3_600.0
 Outcome = Literal[
     "answered", "no_evidence", "ungrounded", "blocked", "escalated", "failed", "broken_off", "done"
 ]
-"""`escalated`: a dearer model was asked after it. `done`: of a step that answers nobody, such as
+"""`escalated`: it did not do, and a dearer model was asked after it, or the same more strictly. `done`: of a step that answers nobody, such as
 `rewrite`. `broken_off`: the asker went away. `failed`: no model answered."""
 
 
@@ -100,8 +100,9 @@ def _outcome(
     for attempt in attempts:
         usage += attempt.usage
     answered_by = next((each.model for each in reversed(attempts) if each.outcome == "ok"), "")
-    last = all(each.step != decision.step for each in trail.routes[ordinal + 1 :])
-    writes_the_answer = decision.step == ANSWER and trail.use_case is UseCase.ASK
+    alike = ANSWERS if decision.step in ANSWERS else {decision.step}
+    last = all(each.step not in alike for each in trail.routes[ordinal + 1 :])
+    writes_the_answer = decision.step in ANSWERS and trail.use_case is UseCase.ASK
     outcome: Outcome
     if attempts and attempts[-1].outcome == "cancelled":
         outcome = "broken_off"
@@ -171,7 +172,7 @@ class RouteRecorder:
     keep: timedelta = timedelta(days=90)
     waiting: deque[RouteOutcome] = field(default_factory=deque[RouteOutcome])
     lost: int = 0
-    """Outcomes that were dropped, oldest first, because the store took too few."""
+    """Outcomes that were dropped, oldest first, because the store took too few or refused them."""
 
     def record(self, trail: Trail, ended: Answer | Refusal | None, *, quality: Quality) -> None:
         """Never waits, and never fails: an answer is worth more than its statistics."""
@@ -181,7 +182,7 @@ class RouteRecorder:
             self.lost += 1
 
     async def flush(self) -> None:
-        """Store what waits. What cannot be stored waits on."""
+        """Store what waits. What cannot be stored for now waits on."""
         while self.waiting:
             some = tuple(self.waiting)[:_TOGETHER]
             try:
@@ -189,6 +190,9 @@ class RouteRecorder:
             except TransientError as error:
                 _LOG.warning("%d outcomes of routes wait: %s", len(self.waiting), error)
                 return
+            except Exception:  # noqa: BLE001 - it would be refused again, and hold up all behind it
+                _LOG.exception("%d outcomes of routes were refused, and are lost", len(some))
+                self.lost += len(some)
             # Others may have been dropped from the left meanwhile.
             stored = {(each.request, each.ordinal) for each in some}
             while self.waiting and (self.waiting[0].request, self.waiting[0].ordinal) in stored:

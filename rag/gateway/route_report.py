@@ -7,12 +7,13 @@ that did go to them first; where there were none it is unknown, and the report s
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from statistics import fmean
 from typing import Literal
 
 from rag.gateway.catalogue import Catalogue, ModelSpec, Tier
 from rag.gateway.route_log import RouteOutcome
-from rag.gateway.routing import ANSWER
+from rag.gateway.routing import ANSWERS
 from rag.trail import UseCase
 
 Strategy = Literal["routed", "always_cheap", "always_best", "random"]
@@ -58,6 +59,12 @@ class _Question:
         return -1 if complexity is None else min(int(complexity * _BINS), _BINS - 1)
 
     @property
+    def by_the_first(self) -> tuple[RouteOutcome, ...]:
+        """Until another model was asked: one that invented may be asked again, more strictly."""
+        first = self.decisions[0].first
+        return tuple(takewhile(lambda decision: decision.first == first, self.decisions))
+
+    @property
     def answered(self) -> bool:
         return self.decisions[-1].outcome == "answered"
 
@@ -82,7 +89,7 @@ def report_of(outcomes: Iterable[RouteOutcome], catalogue: Catalogue) -> RouteRe
             strategies += (cheap, best, _random(cheap, best))
     return RouteReport(
         questions=len(questions),
-        escalated=sum(len(each.decisions) > 1 for each in questions),
+        escalated=sum(len(each.by_the_first) < len(each.decisions) for each in questions),
         first=first,
         strategies=strategies,
     )
@@ -91,7 +98,7 @@ def report_of(outcomes: Iterable[RouteOutcome], catalogue: Catalogue) -> RouteRe
 def _questions(outcomes: Iterable[RouteOutcome]) -> list[_Question]:
     by_request: dict[tuple[str, str], list[RouteOutcome]] = {}
     for each in outcomes:
-        if each.step == ANSWER and each.use_case is UseCase.ASK:
+        if each.step in ANSWERS and each.use_case is UseCase.ASK:
             by_request.setdefault((each.tenant, each.request), []).append(each)
     ordered = (
         _Question(tuple(sorted(each, key=lambda decision: decision.ordinal)))
@@ -107,10 +114,10 @@ def _always(strategy: Strategy, model: ModelSpec, questions: Sequence[_Question]
         cost = fmean(price.cost(each.decisions[-1].usage) for each in questions)
     right: dict[int, list[bool]] = {}
     for each in questions:
-        first = each.decisions[0]
+        own = each.by_the_first
         # What another model stood in for tells nothing of this one.
-        if first.first == model.name and first.answered_by in {model.name, ""}:
-            right.setdefault(each.band, []).append(first.outcome == "answered")
+        if own[0].first == model.name and own[0].answered_by in {model.name, ""}:
+            right.setdefault(each.band, []).append(own[-1].outcome == "answered")
     rates = [fmean(right[each.band]) for each in questions if each.band in right]
     known = len(rates) / len(questions)
     return _standing(strategy, model.name, cost, fmean(rates) if rates else None, known)

@@ -25,8 +25,9 @@ _TIER_OF_QUALITY: Mapping[Quality, Tier] = {
     "best": Tier.PREMIUM,
 }
 """Where nothing else says it; a balanced answer is asked how hard it is."""
-ANSWER = "answer"
-"""The step whose model writes what the asker reads."""
+ANSWER, ANSWER_STRICT = "answer", "answer-strict"
+"""The step whose model writes what the asker reads; the one after a model that invented."""
+ANSWERS = frozenset({ANSWER, ANSWER_STRICT})
 
 Complexity = Callable[[str, RetrievalSignals | None], float]
 """How hard a question is with what was found for it: 0 easy to 1 hard."""
@@ -96,12 +97,13 @@ class Rule:
 
 
 DEFAULT_RULES = (
-    Rule(name="batch work", lane=Lane.BATCH, tier=Tier.CHEAP),
+    Rule(name="enrichment", use_case=UseCase.ENRICH, tier=Tier.CHEAP),
     Rule(name="a question rewritten", step="rewrite", tier=Tier.CHEAP),
     Rule(name="a summary", step="summary", tier=Tier.CHEAP),
     Rule(name="a judgement", step="judge", tier=Tier.CHEAP),
 )
-"""They come after the operator's own: what nobody reads needs no dear model."""
+"""They come after the operator's own: what nobody reads needs no dear model. An evaluation, which can
+wait too, is to measure the models that people get."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +131,10 @@ class Router:
         policy = self.policies.of(call.account.tenant)
         may = permitted(self.catalogue.models, policy, call)
         reasons = list(may.reasons)
+
+        if call.unpaid:
+            quoting = [model for model in may.models if model.extractive]
+            return _route(quoting, [*reasons, "the budget is spent"])
 
         if call.model is not None and call.model not in call.tried:
             reasons.append(f"{call.model} was named")
@@ -164,6 +170,21 @@ class Router:
         if complexity >= self.thresholds.premium:
             return Tier.PREMIUM
         return Tier.STANDARD if complexity >= self.thresholds.standard else Tier.CHEAP
+
+    def reaches(self, call: ModelCall) -> list[ModelSpec]:
+        """Every model that `route` may come to for this call, whatever its text holds: those that
+        the tenant allows, an app's one, or those of a rule. Empty where there is none."""
+        allowed = self.policies.of(call.account.tenant).allow
+        may = [
+            model
+            for model in self.catalogue.models
+            if model.extractive or allowed is None or model.name in allowed
+        ]
+        if call.model is not None and call.model not in call.tried:
+            is_bound = call.use_case is UseCase.CHAT
+            return [model for model in may if model.name == call.model] if is_bound else may
+        rule = next((rule for rule in self.rules if rule.matches(call)), None)
+        return _only(rule, may) if rule is not None and rule.models else may
 
     def names_for(self, tenant: TenantId) -> list[str]:
         """The models that an app of `tenant` may call by name."""

@@ -60,7 +60,7 @@ def _identity(call: ModelCall) -> Hashable:
     prompt = call.prompt
     return (
         *(call.account.tenant, call.use_case, call.step, call.quality, call.lane, call.model),
-        *(call.tried, call.personal_data, call.signals),
+        *(call.tried, call.personal_data, call.unpaid, call.signals),
         *(prompt.messages, prompt.question, prompt.prompt, prompt.max_output_tokens),
         tuple((each.number, each.hit.chunk.id, each.text) for each in prompt.evidence),
         json.dumps(prompt.response_schema, sort_keys=True) if prompt.response_schema else "",

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Protocol
 
 from rag.access import TenantId
@@ -114,8 +115,8 @@ class LocalTokenRates:
                 log.tokens[call] = tokens
 
     def _forget_idle(self, moment: datetime) -> None:
-        """Of those that called least recently, two a call: so nobody waits for it."""
-        for key in list(self._logs)[:2]:
+        """Two logs a call, all in turn: so nobody waits for it."""
+        for key in list(islice(self._logs, 2)):
             log = self._logs.pop(key)
             log.forget_until(moment - timedelta(days=1))
             if log.calls:

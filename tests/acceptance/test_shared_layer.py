@@ -16,6 +16,7 @@ from api.platform import Platform
 from api.settings import Settings
 from api.wiring import open_platform
 from rag.access import Principal, PrincipalId, TenantId
+from rag.adapters.spans import Spans
 from tests.platforms import http_over
 from tests.scripted_upstream import (
     Counts,
@@ -26,6 +27,7 @@ from tests.scripted_upstream import (
     Status,
     scripted_upstream,
 )
+from tests.spans import Collector
 from tests.syncing import sync
 
 TENANT = TenantId("default")
@@ -79,27 +81,34 @@ class House:
 
 
 @asynccontextmanager
-async def house(folder: Path, *replies: Reply) -> AsyncGenerator[House]:
+async def house(
+    folder: Path,
+    *replies: Reply,
+    settings: Mapping[str, Any] | None = None,
+    told: Collector | None = None,
+) -> AsyncGenerator[House]:
     (folder / "docs").mkdir()
     (folder / "docs" / ".access.yaml").write_text("readers: [everyone]\n")
     (folder / "docs" / "seals.md").write_text(SEALS)
     async with scripted_upstream(*replies) as upstream:
         catalogue = folder / "models.yaml"
         catalogue.write_text(CATALOGUE.format(url=upstream.base_url))
-        settings = Settings.model_validate(
+        chosen = Settings.model_validate(
             {
                 "data_dir": folder / "data",
                 "models": {"file": catalogue},
                 "gateway": {"health_every_s": 0, "backoff_s": 0.01, "retries": 0},
+                **(settings or {}),
             }
         )
-        async with open_platform(settings) as platform:
+        spans = None if told is None else Spans(told.get_tracer("rag"))
+        async with open_platform(chosen, spans=spans) as platform:
             await platform.sources.add_tenant(TENANT)
             source = await platform.sources.register(
                 TENANT, kind="filesystem", name="docs", settings={"root": str(folder / "docs")}
             )
             await sync(platform, source)
-            async with http_over(platform) as (_, http):
+            async with http_over(platform, tracer_provider=told) as (_, http):
                 made = await platform.keys.create(
                     name="operator",
                     principal=Principal(TENANT, PrincipalId("app:operator")),
@@ -262,3 +271,63 @@ def _streamed(body: str) -> str:
     ]
     choices = [choice for frame in frames for choice in json.loads(frame)["choices"]]
     return "".join(choice["delta"].get("content", "") for choice in choices)
+
+
+async def budget_of_a_micro(each: House) -> None:
+    body = {"level": "tenant", "subject": "", "window": "month", "money": 0.000001}
+    put = await each.http.put("/v1/admin/budgets", json=body, headers=each.operator)
+    assert put.status_code < 300, put.text
+
+
+async def test_when_a_budget_is_spent_passages_are_quoted_for_nothing_if_that_is_wanted(
+    tmp_path: Path,
+) -> None:
+    wanted = {"budgets": {"when_spent": "quote"}}
+    async with house(tmp_path, Says(TRUE), settings=wanted) as each:
+        await budget_of_a_micro(each)
+        asker = await each.key("user:ada")
+        for _ in range(2):  # nor is it kept for who asks the same
+            answer = await each.ask(asker)
+            assert (answer["kind"], answer["model"]) == ("answer", "extractive")
+            assert "12 months" in answer["text"]
+            assert "budget is spent" in answer["notice"]
+        body = {"model": "rag", "messages": [{"role": "user", "content": QUESTION}]}
+        chat = await each.http.post("/v1/chat/completions", json=body, headers=asker)
+        assert "budget is spent" in chat.json()["choices"][0]["message"]["notice"]
+        body = {"model": "small", "messages": [{"role": "user", "content": "Hello"}]}
+        app = await each.http.post("/v1/chat/completions", json=body, headers=asker)
+        assert app.status_code == 429, "there is nothing to quote"
+        assert each.upstream.calls == 0
+
+
+async def test_when_a_budget_is_spent_nothing_is_answered_otherwise(tmp_path: Path) -> None:
+    async with house(tmp_path, Says(TRUE)) as each:
+        await budget_of_a_micro(each)
+        refused = await each.ask(await each.key("user:ada"))
+        assert refused["status"] == 429
+        assert each.upstream.calls == 0
+
+
+async def test_a_trace_tells_each_stage_and_each_attempt_and_no_word_of_anybodys(
+    tmp_path: Path,
+) -> None:
+    told = Collector()
+    async with house(tmp_path, Status(500), Says(TRUE), told=told) as each:
+        answer = await each.ask(await each.key("user:ada"))
+        assert answer["kind"] == "answer"
+    [request] = told.named("POST /v1/ask")
+    for stage in ("recall answer", "retrieval", "keep answer"):
+        [span] = told.named(stage)
+        assert span.parent is request, stage
+    calls = [span for span in told.spans if span.name.startswith("chat ")]
+    assert [call.attributes["rag.outcome"] for call in calls] == ["server_error", "ok"]
+    assert request.attributes["rag.attempts.failed"] == 1
+    assert request.attributes["rag.decision"] == "answered"
+    checks = {
+        (event["rag.guardrail.check"], event["rag.guardrail.direction"])
+        for name, event in request.events
+        if name == "rag.guardrail"
+    }
+    assert {("injection", "input"), ("masking", "input"), ("leakage", "output")} <= checks
+    for word in ("pump", "AP-450X", "12 months", "Berger", MAIL, "user:ada", "seals.md"):
+        assert word not in told.all_told()

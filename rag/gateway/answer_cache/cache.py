@@ -28,7 +28,7 @@ from rag.gateway.answer_cache.keeping import NotKept, why_not_asked, why_not_kep
 from rag.gateway.answer_cache.questions import CacheQuestion
 from rag.gateway.answer_cache.slots import ask_the_same
 from rag.gateway.answer_cache.tally import CacheTally
-from rag.gateway.answer_cache.vectors import PartitionsInMemory
+from rag.gateway.answer_cache.vectors import PartitionsInMemory, QuestionVectors
 from rag.gateway.money import FREE, Micro
 from rag.packing import merged_text
 from rag.protocols import Embedder, PassageStore
@@ -196,10 +196,7 @@ class AnswerCache:
     ) -> list[KeptAnswer]:
         held = self._partitions.of(partition)
         if held.looked_at is None or monotonic() - held.looked_at >= self.limits.refresh_s:
-            # Of two processes' answers the later may be seen first.
-            since = None if held.latest is None else held.latest - _OF_ONE_MOMENT
-            held.looked_at = monotonic()
-            held.add(await self.store.questions(partition, since=since))
+            await self._refresh(held, partition)
         if not held.rows:
             return []
         vector = (await embedder.embed_query(question.text)).vector
@@ -213,6 +210,19 @@ class AnswerCache:
         stored = {kept.id: kept for kept in await self.store.get(same[:_TRIED])}
         held.remove([answer for answer in same[:_TRIED] if answer not in stored])
         return [stored[answer] for answer in same if answer in stored]
+
+    async def _refresh(self, held: QuestionVectors, partition: str) -> None:
+        """What other processes kept is found too, and what has expired is held no longer."""
+        # Of two processes' answers the later may be seen first.
+        since = None if held.latest is None else held.latest - _OF_ONE_MOMENT
+        before, held.looked_at = held.looked_at, monotonic()
+        try:
+            found = await self.store.questions(partition, since=since)
+        except BaseException:
+            held.looked_at = before  # nobody has looked
+            raise
+        held.add(found)
+        held.forget_before(self.clock() - self.limits.ttl)
 
     async def _first_standing(
         self, candidates: Sequence[KeptAnswer], lookup: "_Lookup", how: Literal["exact", "semantic"]

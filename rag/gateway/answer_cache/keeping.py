@@ -31,6 +31,7 @@ class NotKept(StrEnum):
     UNGROUNDED = "a citation is not verified"
     MASKED = "something in it was masked"
     DOUBTED = "a check found something, or could not look"
+    QUOTED = "a budget was spent, and passages were quoted instead"
     EXPERIMENT = "an experiment chose the prompt, the model or the profile"
 
 
@@ -56,8 +57,8 @@ def why_not_kept(
         return NotKept.REFUSAL
     if trail.cache in {"exact", "semantic"}:
         return NotKept.CACHED
-    if trail.rollout:
-        return NotKept.EXPERIMENT
+    if trail.rollout or trail.budget_spent:
+        return NotKept.EXPERIMENT if trail.rollout else NotKept.QUOTED
     if finish_reason != "stop" or (trail.attempts and trail.attempts[-1].outcome != "ok"):
         return NotKept.TRUNCATED
     if not outcome.citations or not all(citation.verified for citation in outcome.citations):

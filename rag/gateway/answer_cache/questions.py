@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from rag.access import PrincipalId, TenantId
-from rag.gateway.answer_cache.wording import MIXED_UP
+from rag.gateway.answer_cache.wording import MIXED_NAMES, MIXED_UNITS, MIXED_UP
 from rag.types import AnyOf, Between, Filters, no_filters
 
 _LONGEST = 500
@@ -94,7 +94,8 @@ class CacheQuestion:
 def normalised(text: str) -> str:
     """`text` without what never changes a question: case, white space, and marks at its end.
 
-    `IT` and `US` stay apart from `it` and `us`, unless everything is written in capitals.
+    `IT` and `US` stay apart from `it` and `us`, `Polish` from `polish` and `MB` from `Mb`, unless
+    everything is written in capitals.
     """
     spaced = " ".join(unicodedata.normalize("NFKC", text).split()).rstrip(" ?!.")
     if spaced.isupper():
@@ -104,4 +105,16 @@ def normalised(text: str) -> str:
 
 def _folded(word: re.Match[str]) -> str:
     small = word[0].casefold()
-    return word[0] if len(small) > 1 and word[0].isupper() and small in MIXED_UP else small
+    if word[0].isupper() and len(small) > 1 and small in MIXED_UP:
+        return word[0]
+    if small.lstrip("0123456789") in MIXED_UNITS:
+        return word[0]
+    if word[0].istitle() and small in MIXED_NAMES and word.start() and not _is_beside_digits(word):
+        return word[0]
+    return small
+
+
+def _is_beside_digits(word: re.Match[str]) -> bool:
+    """As the month of a date, which people write either way."""
+    beside = word.string[max(0, word.start() - 4) : word.end() + 4]
+    return any(each.isdigit() for each in beside)

@@ -17,7 +17,6 @@ from rag.gateway.answer_cache.wording import (
     DROPPED_GERMAN,
     FRAMES,
     KEPT_SMALL,
-    MIXED_UP,
     NO_PLURALS,
     PAST,
     POLITE,
@@ -25,7 +24,7 @@ from rag.gateway.answer_cache.wording import (
 )
 from rag.terms import Date, codes_of, dates_of, is_german, negations_of, numbers_of
 
-_TOKEN = re.compile(r"[^\W_]+(?:[-/.:'’&,][^\W_]+)*[+#]*|[%€$£°§]")
+_TOKEN = re.compile(r"(?<!\S)[-+−](?=\d)|[^\W_]+(?:[-/.:'’&,][^\W_]+)*[+#]*|[%€$£°§<>≤≥=±]")
 _FRONTED = re.compile(
     r"^((?:for|in|on|at|during|under|within|before|after|bei|für|im|nach|vor|während)\b[^,?]{2,80}), (.+)$"
 )
@@ -41,8 +40,12 @@ _MODALS = {
     "kann": "können", "darf": "können", "dürfen": "können", "muss": "müssen", "soll": "sollen",
     "hat": "haben", "viel": "viele", "vielen": "viele",
 }  # fmt: skip
+_DOES = frozenset({"do", "does", "did"})
+_ONE = frozenset({"is", "was", "does", "has"})
+_MANY = frozenset({"are", "were", "do", "have"})
 _NO_MATTER = frozenset({"can", "können"})
-"""Beside `how` and `where` it asks for nothing: how one can do it is how one does it."""
+_WAYS = frozenset({"how", "where"})
+"""Beside these they ask for nothing: how one can do it is how one does it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,13 @@ class Slots:
     dates: frozenset[Date]
     codes: frozenset[str]
     names: frozenset[str]
-    """Words in capitals that small letters would make other words: `IT`, `US`, `WHO`."""
+    """What small letters would make other words: `IT`, `US`, `Polish`, `MB`."""
     negations: int
     is_past: bool
+    does: bool
+    """Whether it asks what somebody does: `who does cook` is not `who is the cook`."""
+    are_many: bool
+    """Of what is definite, `the keys` are not `the key`; else one stands for all."""
     is_german: bool
 
 
@@ -75,11 +82,12 @@ def slots_of(question: str) -> Slots:
         numbers=numbers_of(plain),
         dates=dates_of(plain),
         codes=codes_of(plain),
-        names=frozenset(
-            token for token in tokens if token.isupper() and token.casefold() in MIXED_UP
-        ),
+        names=frozenset(token for token in tokens if token != token.casefold()),
         negations=negations_of(plain),
         is_past=not PAST.isdisjoint(tokens),
+        # Beside `how` and `where` it asks for nothing more: `how do they` is how they can.
+        does=asking not in _WAYS and not _DOES.isdisjoint(tokens),
+        are_many="the" in tokens and _first_of(_ONE | _MANY, tokens) in _MANY,
         is_german=dropped is DROPPED_GERMAN,
     )
 
@@ -100,6 +108,10 @@ def _framed(question: str) -> str:
         # A group that is not there leaves a space.
         plain = " ".join(frame.sub(one, plain).split())
     return plain
+
+
+def _first_of(words: frozenset[str], tokens: Sequence[str]) -> str:
+    return next((token for token in tokens if token in words), "")
 
 
 def _asking(plain: str) -> str:
@@ -127,7 +139,7 @@ def _words(tokens: Sequence[str], asking: str, dropped: frozenset[str]) -> list[
     words: list[str] = []
     for token in tokens:
         word = _MODALS.get(token, token)
-        if token in dropped or (word in _NO_MATTER and asking in {"how", "where"}):
+        if token in dropped or (word in _NO_MATTER and asking in _WAYS):
             continue
         words.append(word if token in KEPT_SMALL else _one_form(token))
     return words

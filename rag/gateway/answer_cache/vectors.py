@@ -34,6 +34,15 @@ class QuestionVectors:
             self._row(len(self.rows), question.vector)
             self.rows.append(question)
 
+    def forget_before(self, moment: datetime) -> None:
+        """Those that were kept earlier. They stand in about the order in which they were kept."""
+        old: list[KeptAnswerId] = []
+        for answer, place in self._place.items():
+            if self.rows[place].kept_at >= moment:
+                break
+            old.append(answer)
+        self.remove(old)
+
     def remove(self, answers: Collection[KeptAnswerId]) -> None:
         for answer in answers:
             place = self._place.pop(answer, None)

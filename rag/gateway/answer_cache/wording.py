@@ -8,6 +8,16 @@ questions with different words are two questions, and a model is asked.
 MIXED_UP = frozenset("it us who may will can am do in as on or so is at".split())
 """Small words that are something else in capitals."""
 
+MIXED_NAMES = frozenset(
+    "polish march may august turkey china reading nice bath cork jordan chad mobile mark bill will rob sue pat jack frank"
+    " rose grace hope joy dean grant miles guy gene ray art drew amber crystal word excel access outlook teams windows"
+    " office slack zoom edge visa oracle apple shell target orange".split()
+)
+"""Words that are names where they begin with a capital."""
+
+MIXED_UNITS = frozenset("kb mb gb tb kbps mbps gbps mw mwh".split())
+"""Units that are others with another letter in a capital: `MB` and `Mb`, `MW` and `mW`."""
+
 POLITE = (
     r"^(?:hi|hello|hallo|hey|guten tag)[ ,!.]+",
     r"^(?:please|bitte)[ ,]+|[ ,]+(?:please|bitte|thanks|thank you|danke)$",
@@ -109,14 +119,14 @@ PAST = frozenset("was were did had".split())
 """Whether something is, or was, is told apart from the words."""
 
 DROPPED = PAST | frozenset(
-    "a an the this that these those is are be being am do does doing would it its there you we our ours one they their"
-    " so just also really actually exactly usually generally normally please kindly".split()
+    "a an the that is are be being am do does doing it there you we our ours one so just also really actually exactly usually generally normally please kindly".split()
 )
-"""English words that carry nothing where a question is concerned."""
+"""English words that carry nothing where a question is concerned. `We`, `you` and `one` are whoever
+asks, or anybody at work; `they` and `this` are somebody and something else."""
 
 DROPPED_GERMAN = frozenset(
     "der die das den dem des ein eine einen einem einer eines ist sind sein wird werden es man wir uns unser unsere"
-    " unserem unseren sie ihr ihre genau eigentlich denn gibt".split()
+    " unserem unseren sie genau eigentlich denn gibt".split()
 )
 """German ones. Some of them are English words that do: `die`, `man`, `den`."""
 
@@ -169,6 +179,8 @@ SAME = tuple(
 """Words that may stand for each other wherever one of them stands in a question."""
 
 NO_PLURALS = frozenset(
-    "news goods customs premises headquarters glasses arms means sales works proceeds minutes savings earnings terms".split()
+    "news goods customs premises headquarters glasses arms means sales works proceeds minutes savings earnings terms"
+    " damages interests grounds contents funds securities effects spirits quarters duties scales papers remains returns"
+    " manners forces regards parts".split()
 )
 """Without their last letter they are other words."""

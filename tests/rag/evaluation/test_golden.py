@@ -1,10 +1,11 @@
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from rag.errors import ConfigurationError
+from rag.errors import ConfigurationError, ModelUnavailable
 from rag.evaluation.golden import GoldenCase, read_golden, report_of, run_golden
 from rag.types import Answer, Citation, Refusal, RefusalReason, RetrievedChunk, Span
 from tests.values import hit
@@ -65,6 +66,44 @@ async def test_right_answers_and_due_refusals_score_one(tmp_path: Path) -> None:
     assert [figures[name] for name in ones] == [1.0, 1.0, 1.0, 1.0]
     assert (figures["citation_precision"], figures["forbidden_leaks"]) == (1.0, 0)
     assert figures["wrong"] == []
+
+
+async def test_several_cases_at_once_come_back_in_their_order(tmp_path: Path) -> None:
+    folder = golden_folder(tmp_path, ANSWERABLE, FORBIDDEN)
+    both_wait = asyncio.Barrier(2)
+
+    async def search(_: GoldenCase) -> Sequence[RetrievedChunk]:
+        return ()
+
+    async def ask(_: GoldenCase) -> Answer | Refusal:
+        await both_wait.wait()
+        return NO
+
+    async with asyncio.timeout(30):
+        results = await run_golden(
+            read_golden(folder), search=search, ask=ask, documents_uri="file:///", at_once=2
+        )
+    assert [result.case.id for result in results] == ["a", "f"]
+
+
+async def test_a_case_whose_model_is_busy_is_asked_again(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def search(_: GoldenCase) -> Sequence[RetrievedChunk]:
+        return ()
+
+    async def ask(case: GoldenCase) -> Answer | Refusal:
+        asked.append(case.id)
+        if len(asked) == 1:
+            raise ModelUnavailable("busy", retry_after_s=0)
+        return NO
+
+    folder = golden_folder(tmp_path, FORBIDDEN)
+    [result] = await run_golden(
+        read_golden(folder), search=search, ask=ask, documents_uri="file:///"
+    )
+    assert asked == ["f", "f"]
+    assert result.right
 
 
 async def test_a_forbidden_document_that_is_cited_or_found_is_a_leak(tmp_path: Path) -> None:

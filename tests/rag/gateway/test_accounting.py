@@ -1,237 +1,29 @@
 """The gateway whose money is counted, around one that is told what its calls cost."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from rag.access import PrincipalId, TenantId
 from rag.errors import InvalidRequest, ModelUnavailable, OverBudget, StorageUnavailable
-from rag.gateway.accounting import AccountedGateway
-from rag.gateway.batched_usage import BatchedUsage
-from rag.gateway.budgets import (
-    NOTHING,
-    Amount,
-    Budget,
-    Budgets,
-    Level,
-    Limit,
-    Reservation,
-    Standing,
-    Swept,
-    Window,
-    limits_of,
-)
-from rag.gateway.calls import ModelCall, Restarted
+from rag.gateway.budgets import NOTHING, Budget, Level, Reservation, Window
 from rag.gateway.caps import Caps
-from rag.gateway.catalogue import Catalogue, Deployment, ModelSpec, Price, Provider, Tier
-from rag.gateway.known_budgets import KnownBudgets
+from rag.gateway.catalogue import Deployment, Provider
 from rag.gateway.money import Micro
-from rag.gateway.routing import Route
 from rag.gateway.tokens import estimated_input
-from rag.protocols import Completion, Message, ModelPrompt
 from rag.storage.database import Database
-from rag.storage.money.alerts import Alerts
-from rag.storage.money.budgets import BudgetLedger
-from rag.storage.money.counters import DatabaseBudgets
-from rag.storage.money.usage import UsageLedger
-from rag.trail import Account, Attempt, RequestId, Trail, UseCase
-from rag.types import Usage
+from rag.trail import RequestId, UseCase
+from tests.accounting import CALL, CATALOGUE, DEAREST, Bench, Paid, attempt
 from tests.budgets import ACME, ANNA, amount
-from tests.clock import Clock
 
-CHEAP = Price(input=Micro(1_000_000), output=Micro(2_000_000))
-DEAR = Price(input=Micro(10_000_000), output=Micro(20_000_000))
-WIRE = Provider(name="p", kind="openai")
-
-
-def model(name: str, price: Price | None) -> ModelSpec:
-    return ModelSpec(
-        name=name,
-        tier=Tier.CHEAP,
-        context_tokens=8_000,
-        max_output_tokens=1_000,
-        price=price,
-        deployments=(Deployment(name=f"{name}-1", provider=WIRE, model=name),),
-    )
-
-
-CATALOGUE = Catalogue(
-    models=(model("cheap", CHEAP), model("dear", DEAR), model("unknown", None)), ceiling=DEAR
-)
-ACCOUNT = Account(tenant=ACME, user=ANNA, team=PrincipalId("group:a"), application="k1")
-CALL = ModelCall(
-    prompt=ModelPrompt(
-        messages=(Message("user", "What is new?"),), prompt="answer v1", max_output_tokens=100
-    ),
-    account=ACCOUNT,
-    request=RequestId("request-1"),
-    use_case=UseCase.ASK,
-)
-DEAREST = Amount(DEAR.cost(Usage(10, 100)), 110)
-"""What is held for `CALL`: 7 tokens as guessed, a third more, and the output."""
-
-
-def attempt(cost: int, *, tokens: tuple[int, int] = (7, 3), model: str = "cheap") -> Attempt:
-    return Attempt(
-        model=model,
-        deployment=f"{model}-1",
-        step="answer",
-        outcome="ok",
-        usage=Usage(*tokens),
-        estimated=False,
-        cost=Micro(cost),
-        started_at=datetime(2026, 11, 21, tzinfo=UTC),
-        first_token_ms=1.0,
-        total_ms=2.0,
-    )
-
-
-@dataclass
-class Paid:
-    """A gateway whose calls end as the test says."""
-
-    attempts: Sequence[Attempt] = (attempt(50),)
-    error: Exception | None = None
-    calls: list[ModelCall] = field(default_factory=list[ModelCall])
-
-    async def stream(
-        self, call: ModelCall, trail: Trail
-    ) -> AsyncGenerator[str | Restarted | Completion]:
-        self.calls.append(call)
-        try:
-            yield "It is "
-            yield "so."
-            if self.error is not None:
-                raise self.error
-            yield Completion(model="cheap", usage=Usage(7, 3), finish_reason="stop")
-        finally:
-            trail.attempts += self.attempts
-
-
-@dataclass(frozen=True)
-class AllOf:
-    models: tuple[ModelSpec, ...]
-
-    def route(self, call: ModelCall) -> Route:
-        _ = call
-        return Route(models=self.models, tier="cheap", reasons=())
-
-
-@dataclass
-class Shaky:
-    """Counts in the database, unless it is away."""
-
-    inner: Budgets
-    away: bool = False
-    asked: int = 0
-
-    async def reserve(self, reservation: Reservation) -> None:
-        self._ask()
-        await self.inner.reserve(reservation)
-
-    async def settle(self, reservation: Reservation, actual: Amount) -> Sequence[Standing]:
-        self._ask()
-        return await self.inner.settle(reservation, actual)
-
-    async def sweep(self, tenant: TenantId) -> Swept:
-        self._ask()
-        return await self.inner.sweep(tenant)
-
-    async def standing(self, limits: Sequence[Limit]) -> Sequence[Standing]:
-        self._ask()
-        return await self.inner.standing(limits)
-
-    def _ask(self) -> None:
-        self.asked += 1
-        if self.away:
-            raise StorageUnavailable("it is away")
-
-
-@dataclass
-class Bench:
-    """A gateway whose money is counted, and all around it."""
-
-    database: Database
-    clock: Clock = field(default_factory=Clock)
-    inner: Paid = field(default_factory=Paid)
-    caps: Caps = field(default_factory=Caps)
-    models: tuple[ModelSpec, ...] = CATALOGUE.models[:2]
-
-    def __post_init__(self) -> None:
-        self.rules = BudgetLedger(self.database)
-        self.ledger = UsageLedger(self.database)
-        self.usage = BatchedUsage(self.ledger)
-        self.alerts = Alerts(self.database, self.clock)
-        self.known = KnownBudgets(self.rules.of)
-        self.budgets = Shaky(DatabaseBudgets(self.database, self.clock))
-        self.gateway = AccountedGateway(
-            self.inner,
-            routes=AllOf(self.models),
-            catalogue=CATALOGUE,
-            known=self.known,
-            budgets=self.budgets,
-            usage=self.usage,
-            alerts=self.alerts,
-            clock=self.clock,
-            caps=self.caps,
-        )
-
-    async def allow(self, money: int | None = None, tokens: int | None = None) -> Limit:
-        """Sets the tenant's budget of the day."""
-        budget = Budget(
-            tenant=ACME,
-            level=Level.TENANT,
-            subject="",
-            window=Window.DAY,
-            money=None if money is None else Micro(money),
-            tokens=tokens,
-        )
-        await self.rules.put(budget)
-        self.known.forget(ACME)
-        [limit] = limits_of(
-            [budget],
-            ACCOUNT,
-            use_case=UseCase.ASK,
-            request=CALL.request,
-            moment=self.clock(),
-        )
-        return limit
-
-    async def standing(self, limit: Limit) -> tuple[Amount, Amount]:
-        [standing] = await self.budgets.standing([limit])
-        return standing.spent, standing.reserved
-
-    def trail(self) -> Trail:
-        return Trail(
-            request=CALL.request,
-            account=ACCOUNT,
-            use_case=UseCase.ASK,
-            endpoint="/v1/ask",
-            started_at=self.clock(),
-        )
-
-    async def ask(self, call: ModelCall = CALL, trail: Trail | None = None) -> str:
-        stream = self.gateway.stream(call, self.trail() if trail is None else trail)
-        return "".join([piece async for piece in stream if isinstance(piece, str)])
-
-    async def used(self) -> list[tuple[tuple[str, ...], int, int]]:
-        """By team, application, user, use case, endpoint, model and prompt: calls and cost."""
-        by = ("team", "application", "user", "use_case", "endpoint", "model", "prompt")
-        day = self.clock().date()
-        groups = await self.ledger.grouped(ACME, by=by, begins=day, ends=day + timedelta(days=1))
-        return [(group.by, group.count.calls, group.count.cost) for group in groups]
+DIMENSIONS = ("group:a", "k1", ANNA, "ask", "/v1/ask", "cheap", "answer v1")
 
 
 @pytest.fixture
 def bench(sqlite_database: Database) -> Bench:
     return Bench(sqlite_database)
-
-
-DIMENSIONS = ("group:a", "k1", ANNA, "ask", "/v1/ask", "cheap", "answer v1")
 
 
 async def test_what_a_call_may_cost_is_held_and_what_it_cost_is_spent(bench: Bench) -> None:
@@ -376,50 +168,6 @@ async def test_what_a_dead_process_held_makes_room_when_it_is_needed(bench: Benc
     bench.clock.advance(minutes=10)
     await bench.ask()
     assert bench.gateway.figures.expired == 1
-
-
-async def test_alerts_come_once_at_a_half_at_four_fifths_and_at_the_end(
-    bench: Bench, caplog: pytest.LogCaptureFixture
-) -> None:
-    await bench.allow(tokens=1_100)
-    bench.inner.attempts = (attempt(1, tokens=(60, 50)),)
-    raised: list[list[int]] = []
-    for _ in range(10):
-        await bench.ask()
-        raised.append(sorted(alert.percent for alert in await bench.alerts.listed(ACME)))
-    assert raised == [[]] * 4 + [[50]] * 3 + [[50, 80]] * 2 + [[50, 80, 100]]
-    assert bench.gateway.figures.alerts == 3
-    told = [record for record in caplog.records if "budget" in record.message]
-    assert [getattr(record, "percent", 0) for record in told] == [50, 80, 100]
-
-
-async def test_a_budget_is_at_its_end_when_what_is_left_takes_no_call(bench: Bench) -> None:
-    await bench.allow(tokens=1_000)
-    bench.inner.attempts = (attempt(1, tokens=(60, 50)),)
-    huge = replace(CALL, prompt=replace(CALL.prompt, max_output_tokens=5_000))
-    with pytest.raises(OverBudget):
-        await bench.ask(huge)
-    assert await bench.alerts.listed(ACME) == [], "one call that is too large says nothing of it"
-    for _ in range(9):
-        await bench.ask()
-    for _ in range(3):
-        with pytest.raises(OverBudget):
-            await bench.ask()
-    alerts = await bench.alerts.listed(ACME)
-    assert sorted((alert.percent, alert.spent.tokens) for alert in alerts) == [
-        (50, 550),
-        (80, 880),
-        (100, 990),
-    ]
-
-
-async def test_another_process_raises_no_alert_again(bench: Bench) -> None:
-    await bench.allow(money=5_000)
-    bench.inner.attempts = (attempt(2_600),)
-    await bench.ask()
-    other = Bench(bench.database, clock=bench.clock, inner=Paid(attempts=(attempt(10),)))
-    await other.ask()
-    assert (bench.gateway.figures.alerts, other.gateway.figures.alerts) == (1, 0)
 
 
 async def test_a_model_without_a_price_counts_as_the_dearest(

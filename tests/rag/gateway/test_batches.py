@@ -1,11 +1,15 @@
 """Whole texts, one by one and in batches."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+
+import pytest
 
 from rag.errors import ModelUnavailable, PermanentError
-from rag.gateway.batches import Completed, complete, complete_all
-from rag.gateway.calls import ModelCall
+from rag.gateway.batches import Completed, all_of, complete
+from rag.gateway.calls import Gateway, Lane, ModelCall
 from rag.protocols import Message
 from rag.trail import Trail
 from tests.gateways import (
@@ -29,6 +33,15 @@ def asking(*questions: str) -> list[tuple[ModelCall, Trail]]:
     ]
 
 
+async def complete_all(
+    gateway: Gateway, calls: Sequence[tuple[ModelCall, Trail]], *, at_once: int = 8, tries: int = 4
+) -> list[Completed]:
+    work = [
+        partial(complete, gateway, replace(call, lane=Lane.BATCH), trail) for call, trail in calls
+    ]
+    return await all_of(work, at_once=at_once, tries=tries)
+
+
 async def test_what_a_restart_made_void_is_not_in_the_text() -> None:
     async with scripted_chain([CutOff("It is"), Says("Very deep.")]) as (chained, _):
         completed = await complete(chained.gateway, a_call(), a_trail())
@@ -46,17 +59,31 @@ async def test_a_batch_has_its_results_in_order_and_no_more_calls_at_once_than_a
         asked = {each["messages"][0]["content"] for each in upstream.asked}
 
     assert len(asked) == 20
-    assert all(isinstance(each, Completed) and each.text == "Very deep." for each in results)
+    assert [each.text for each in results] == ["Very deep."] * 20
     assert all(trail.cost > 0 for _, trail in calls)
 
 
-async def test_a_failure_is_a_result_and_stops_no_other_call() -> None:
-    script = [Status(400), Says("Deep.")]
-    async with scripted_chain(script) as (chained, _):
-        results = await complete_all(chained.gateway, asking("one", "two"), at_once=1)
+async def test_results_are_in_the_order_of_the_work_however_long_each_took() -> None:
+    first_is_over = asyncio.Event()
 
-    assert isinstance(results[0], PermanentError)
-    assert isinstance(results[1], Completed)
+    async def slow() -> str:
+        await first_is_over.wait()
+        return "slow"
+
+    async def quick() -> str:
+        first_is_over.set()
+        return "quick"
+
+    assert await all_of([slow, quick]) == ["slow", "quick"]
+
+
+async def test_what_no_waiting_mends_ends_the_batch_at_once() -> None:
+    script = [Status(400), Says("Deep.")]
+    async with scripted_chain(script) as (chained, [upstream]):
+        with pytest.raises(PermanentError):
+            await complete_all(chained.gateway, asking("one", "two"), at_once=1)
+
+        assert upstream.calls == 1
 
 
 async def test_a_busy_model_is_asked_again_when_it_said() -> None:
@@ -65,16 +92,15 @@ async def test_a_busy_model_is_asked_again_when_it_said() -> None:
 
         assert upstream.calls == 2
 
-    assert isinstance(result, Completed)
+    assert result.text == "Deep."
 
 
 async def test_what_keeps_failing_is_given_up_after_so_many_tries() -> None:
     async with scripted_chain([Status(429, "0")]) as (chained, [upstream]):
-        [result] = await complete_all(chained.gateway, asking("one"), tries=3)
+        with pytest.raises(ModelUnavailable):
+            await complete_all(chained.gateway, asking("one"), tries=3)
 
         assert upstream.calls == 3
-
-    assert isinstance(result, ModelUnavailable)
 
 
 async def test_a_batch_leaves_room_for_people() -> None:

@@ -17,6 +17,18 @@ STEPS = st.lists(
 )
 
 
+async def test_whoever_gives_up_just_when_a_slot_is_left_is_cancelled_and_nothing_else() -> None:
+    room = Room(1, 1)
+    await room.enter(Lane.INTERACTIVE)
+    waiting = asyncio.create_task(room.enter(Lane.INTERACTIVE))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    room.leave()
+    await asyncio.wait([waiting])
+    assert waiting.cancelled()
+    assert (room.taken, room.load) == (0, 0)
+
+
 @given(slots=st.integers(1, 4), batch_slots=st.integers(1, 4), steps=STEPS)
 def test_whatever_happens_no_slot_is_lost_and_none_is_taken_twice(
     slots: int, batch_slots: int, steps: list[tuple[str, int]]

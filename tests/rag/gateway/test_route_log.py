@@ -1,6 +1,7 @@
 """What is logged of routes, and how."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from rag.errors import StorageUnavailable
@@ -69,6 +70,17 @@ def test_a_cascade_is_logged_decision_by_decision() -> None:
     assert first.complexity == 0.2 and first.reasons == ("complexity: 0.20",)
 
 
+def test_an_answer_that_was_asked_for_more_strictly_is_the_one_that_counts() -> None:
+    went = trail(
+        decision("small", "large"),
+        decision("large", step="answer-strict"),
+        attempts=[attempt("small"), attempt("large", step="answer-strict")],
+    )
+    first, second = outcomes_of(went, ANSWER, quality="balanced")
+    assert (first.outcome, first.answered_by, first.confidence) == ("escalated", "small", None)
+    assert (second.outcome, second.answered_by, second.confidence) == ("answered", "large", 0.9)
+
+
 def test_how_a_request_ended_is_how_its_last_answer_ended() -> None:
     went = trail(decision("small"), attempts=[attempt("small")])
     for reason in RefusalReason:
@@ -96,6 +108,7 @@ class Kept:
 
     def __init__(self, refuses: int = 0) -> None:
         self.refuses = refuses
+        self.never_takes = ""
         self.outcomes: list[RouteOutcome] = []
         self.forgotten_before: datetime | None = None
 
@@ -103,6 +116,8 @@ class Kept:
         if self.refuses:
             self.refuses -= 1
             raise StorageUnavailable("the disk is full")
+        if any(each.quality == self.never_takes for each in outcomes):
+            raise ValueError("no column takes this")
         self.outcomes.extend(outcomes)
 
     async def forget_before(self, moment: datetime) -> int:
@@ -130,6 +145,17 @@ async def test_what_a_store_refuses_waits_and_is_stored_later_once() -> None:
     await recorder.flush()
     await recorder.flush()
     assert len(store.outcomes) == 1 and not recorder.waiting
+
+
+async def test_what_a_store_never_takes_is_lost_and_holds_up_nothing_behind_it() -> None:
+    store = Kept()
+    store.never_takes = "best"
+    async with open_recorder(store, every_s=3600) as recorder:
+        recorder.record(WENT, ANSWER, quality="best")
+        await recorder.flush()
+        assert (recorder.lost, len(recorder.waiting)) == (1, 0)
+        recorder.record(replace(WENT, request=RequestId("r2")), ANSWER, quality="fast")
+    assert [each.request for each in store.outcomes] == ["r2"]
 
 
 async def test_what_is_older_than_it_is_to_be_kept_is_forgotten() -> None:

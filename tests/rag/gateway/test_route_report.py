@@ -67,6 +67,27 @@ def test_a_question_costs_what_all_its_models_cost() -> None:
     assert (routed.answered, routed.known) == (1.0, 1.0)
 
 
+def test_a_dearer_model_that_was_asked_more_strictly_is_paid_for_and_counts() -> None:
+    log = [
+        CASCADE[0],
+        CASCADE[1],
+        outcome("hard", "large", ordinal=1, cost=10_000, step="answer-strict"),
+    ]
+    report = report_of(log, CATALOGUE)
+    assert (report.questions, report.escalated) == (2, 1)
+    assert report.strategies[0].micro_per_question == (100 + 100 + 10_000) / 2
+    assert standing(log, "always_cheap").answered == 0.5
+
+
+def test_a_model_that_is_asked_again_more_strictly_is_not_a_dearer_one() -> None:
+    log = [
+        outcome("q", "small", "escalated"),
+        outcome("q", "small", ordinal=1, step="answer-strict"),
+    ]
+    assert report_of(log, CATALOGUE).escalated == 0
+    assert standing(log, "always_cheap").answered == 1.0
+
+
 def test_always_one_model_costs_its_price_for_the_same_tokens() -> None:
     assert standing(CASCADE, "always_cheap").micro_per_question == 100
     assert standing(CASCADE, "always_best").micro_per_question == 10_000

@@ -1,5 +1,6 @@
 """Which models a call goes to."""
 
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -207,10 +208,16 @@ def test_what_nobody_reads_is_done_by_the_cheapest(step: str) -> None:
     assert names(router(hard=1).route(call(step=step, quality="best")))[0] == "small"
 
 
-def test_batch_work_is_done_by_the_cheapest() -> None:
+def test_enrichment_is_done_by_the_cheapest() -> None:
     asked = call(lane=Lane.BATCH, use_case=UseCase.ENRICH, step="enrich", quality="best")
     route = router(hard=1).route(asked)
-    assert names(route)[0] == "small" and route.reasons == ("rule: batch work",)
+    assert names(route)[0] == "small" and route.reasons == ("rule: enrichment",)
+
+
+def test_an_evaluation_is_answered_by_the_models_that_people_get() -> None:
+    person = call(quality="best", quoting=evidence())
+    asked = replace(person, lane=Lane.BATCH, use_case=UseCase.EVALUATE)
+    assert names(router(hard=1).route(asked)) == names(router(hard=1).route(person))
 
 
 def test_the_first_rule_that_matches_counts_and_its_models_are_the_only_ones() -> None:
@@ -258,6 +265,38 @@ def test_a_route_holds_each_allowed_untried_model_once_and_nothing_else(
     assert all(each.deployments for each in route.models)
 
 
+@given(
+    allowed=st.sets(st.sampled_from(["small", "medium", "large"])),
+    tried=st.lists(st.sampled_from(["small", "medium", "large"]), unique=True),
+    named=st.sampled_from([None, "small", "large", "nowhere"]),
+    use_case=st.sampled_from([UseCase.ASK, UseCase.CHAT]),
+    ruled=st.sampled_from([(), ("medium",), ("large", "small")]),
+    personal_data=st.booleans(),
+)
+def test_a_route_never_comes_to_a_model_that_it_was_not_said_to_reach(
+    allowed: set[str],
+    tried: list[str],
+    named: str | None,
+    use_case: UseCase,
+    ruled: tuple[str, ...],
+    *,
+    personal_data: bool,
+) -> None:
+    rules = (Rule(name="these", models=ruled),) if ruled else ()
+    chosen = router(*MODELS, policies=only(*allowed), rules=rules)
+    asked = replace(
+        call(tried=tuple(tried), quoting=evidence()),
+        model=named,
+        use_case=use_case,
+        personal_data=personal_data,
+    )
+    try:
+        route = chosen.route(asked)
+    except PolicyForbids:
+        return
+    assert set(names(route)) <= {each.name for each in chosen.reaches(asked)}
+
+
 def test_of_an_apps_own_messages_the_last_of_the_user_is_the_question() -> None:
     heard: list[str] = []
 
@@ -274,3 +313,11 @@ def test_of_an_apps_own_messages_the_last_of_the_user_is_the_question() -> None:
     )
     Router(catalogue=router().catalogue, complexity=complexity, policies=Policies()).route(asked)
     assert heard == ["second"]
+
+
+def test_what_nothing_may_be_spent_on_is_quoted_and_never_written() -> None:
+    route = router().route(call(quoting=evidence(), quality="best", unpaid=True))
+    assert names(route) == ["extractive"]
+    assert route.reasons[-1] == "the budget is spent"
+    with pytest.raises(PolicyForbids):
+        router().route(call(unpaid=True))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from api.limits import RateLimits, token_rates_of
-from api.settings import RateLimitSettings
+from api.settings_server import RateLimitSettings
 from rag.access import PrincipalId
 from rag.errors import ConfigurationError, RateLimited
 from rag.gateway.calls import ModelCall, Restarted

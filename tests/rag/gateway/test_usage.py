@@ -38,6 +38,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.away = False
+        self.never_takes: UsageKey | None = None
         self.held: dict[UsageKey, UsageCount] = {}
         self.writes = 0
         self.written = asyncio.Event()
@@ -46,6 +47,8 @@ class Ledger:
         await asyncio.sleep(0)
         if self.away:
             raise StorageUnavailable("away")
+        if self.never_takes in used:
+            raise ValueError("no column takes this")
         self.writes += 1
         for one, count in used.items():
             self.held[one] = self.held.get(one, NO_USAGE) + count
@@ -89,6 +92,21 @@ async def test_what_cannot_be_written_waits_and_is_written_once() -> None:
     await usage.aclose()
     assert ledger.held == {key(): ONE + ONE}
     assert usage.lost == 0
+
+
+async def test_what_the_ledger_never_takes_is_lost_and_holds_up_nothing_behind_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ledger = Ledger()
+    ledger.never_takes = key("user:bert")
+    usage = BatchedUsage(ledger, every_s=3_600)
+    usage.note({key("user:bert"): UsageCount(calls=1)})
+    await usage.flush()
+    assert usage.lost == 1
+    assert "refused" in caplog.text
+    usage.note({key(): UsageCount(calls=2)})
+    await usage.aclose()
+    assert ledger.held == {key(): UsageCount(calls=2)}
 
 
 async def test_what_waits_is_bounded_and_what_is_lost_is_counted() -> None:
