@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
 
-from rag.claims import Disagreement
+from rag.disagreement import Disagreement
 from rag.grounding import GroundingCheck, Support
 from rag.sentences import split_sentences
 from rag.statements import Statement

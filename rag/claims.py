@@ -1,16 +1,12 @@
 """What a text claims, in the form in which the grounding check compares two texts."""
 
 import re
-from collections import Counter
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
-from functools import lru_cache
-from typing import Literal
+from functools import cached_property, lru_cache
 
+from rag.clauses import borders_of
 from rag.polarity import Polarity, polarity_of
-from rag.quantities import NUMBER_WORDS, ORDINAL, Quantity, quantities_of
-from rag.statements import Statement, TableRow
+from rag.quantities import NUMBER_WORDS, Quantity, quantities_of
 from rag.terms import (
     Date,
     codes_of,
@@ -21,11 +17,8 @@ from rag.terms import (
     readings,
     spans_of_dates,
     stem,
-    words_of,
 )
-from rag.units import Unit, rates_of, unit_of, units_of
-
-Disagreement = Literal["words", "numbers", "units", "names", "negation"]
+from rag.units import Unit, rates_of, units_of
 
 _TOKEN = re.compile(r"\d+(?:[.,'\u202f\u00a0]\d+)*|[^\W\d_]+(?:['’][^\W_]+)*|[£€$%]|°[CF]")
 _ATTRIBUTION = re.compile(
@@ -33,12 +26,9 @@ _ATTRIBUTION = re.compile(
     re.IGNORECASE,
 )
 """`According to the policy,`: what is said of the source, not of the world."""
+_JOINT = re.compile(r"\s*[,;:)]")
+"""How a part of a sentence begins that is not its first."""
 _POSSESSIVE = re.compile(r"\s?['’]s?\b(?=\s|$|[.,;:)])")
-_ORDINAL = Unit(ORDINAL)
-_LONGEST_EXCHANGE = 4
-"""Words that one text may have in the place of others, for the two to be exchanged."""
-_NEXT_TO = 2
-"""Words on either side that a number or a name stands next to."""
 _PART = 5
 """Letters from which a name may be a part of a longer word, or be written in two."""
 
@@ -57,59 +47,89 @@ class Word:
     """Where it stands in the text, in characters."""
     carries: bool
     """Whether it means something by itself, as `pump` does and `the` does not."""
+    part: int
+    """Which part of the sentence it stands in, from 0."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Claim:
-    words: frozenset[str]
-    """Stems of the words that carry meaning; numbers and codes are such words."""
-    sequence: tuple[Word, ...]
-    """Every word, in order."""
-    stems: frozenset[str]
-    joined: str
-    """The letters and digits of the text without what stands between them."""
-    quantities: tuple[Quantity, ...]
-    dates: tuple[tuple[int, Date], ...]
-    """Each with the place where it stands."""
-    codes: frozenset[str]
-    units: frozenset[Unit]
-    rates: frozenset[Unit]
-    polarity: Polarity
+    """What a text says, each part of it read when it is first asked for: few are of most texts."""
 
-    @property
-    def names(self) -> frozenset[str]:
-        return frozenset(word.stem for word in self.sequence if word.is_name)
+    written: str
+
+    @cached_property
+    def text(self) -> str:
+        """Without what only says where it comes from."""
+        return _POSSESSIVE.sub("", _ATTRIBUTION.sub("", self.written))
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Stems of the words that carry meaning; numbers and codes are such words."""
+        return frozenset(content_words(self.text))
+
+    @cached_property
+    def sequence(self) -> tuple[Word, ...]:
+        """Every word, in order."""
+        return _sequence(self.text)
+
+    @cached_property
+    def stems(self) -> frozenset[str]:
+        return frozenset(word.stem for word in self.sequence)
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """All that it uses, whether it carries meaning or not."""
+        return self.words | self.stems
+
+    @cached_property
+    def joined(self) -> str:
+        """The letters and digits of the text without what stands between them."""
+        return re.sub(r"[^a-z0-9]", "", fold(self.text))
+
+    @cached_property
+    def quantities(self) -> tuple[Quantity, ...]:
+        return quantities_of(self.text)
+
+    @cached_property
+    def dates(self) -> tuple[tuple[int, Date], ...]:
+        """Each with the place where it stands."""
+        return tuple(
+            (start, date)
+            for start, end in spans_of_dates(self.text)
+            for date in dates_of(self.text[start:end])
+        )
+
+    @cached_property
+    def codes(self) -> frozenset[str]:
+        return codes_of(self.written)
+
+    @cached_property
+    def units(self) -> frozenset[Unit]:
+        return units_of(self.written)
+
+    @cached_property
+    def rates(self) -> frozenset[Unit]:
+        return rates_of(self.written)
+
+    @cached_property
+    def polarity(self) -> Polarity:
+        return polarity_of(self.text)
 
     def says_name(self, name: str) -> bool:
         """Whether the text uses the word `name`, perhaps as a part of another or in two."""
         return name in self.stems or (len(name) >= _PART and name in self.joined)
 
 
-@lru_cache(maxsize=1_024)
+@lru_cache(maxsize=2_048)
 def claim_of(text: str) -> Claim:
-    plain = _POSSESSIVE.sub("", _ATTRIBUTION.sub("", text))
-    sequence = _sequence(plain)
-    return Claim(
-        words=frozenset(content_words(plain)),
-        sequence=sequence,
-        stems=frozenset(word.stem for word in sequence),
-        joined=re.sub(r"[^a-z0-9]", "", fold(plain)),
-        quantities=quantities_of(plain),
-        dates=tuple(
-            (start, date)
-            for start, end in spans_of_dates(plain)
-            for date in dates_of(plain[start:end])
-        ),
-        codes=codes_of(text),
-        units=units_of(text),
-        rates=rates_of(text),
-        polarity=polarity_of(plain),
-    )
+    return Claim(text)
 
 
 def _sequence(text: str) -> tuple[Word, ...]:
     found: list[Word] = []
-    for at, match in enumerate(_TOKEN.finditer(text)):
+    borders = borders_of(text)
+    goes_on = _JOINT.match(text) is not None
+    for at, match in enumerate(_TOKEN.finditer(text), start=goes_on):
         word = match[0]
         capital = word[0].isupper() and len(word) > 1 and not is_stop_word(word)
         found.append(
@@ -120,6 +140,7 @@ def _sequence(text: str) -> tuple[Word, ...]:
                 word[0].isupper() and (at > 0 or capital),
                 match.start(),
                 not is_stop_word(word) and (len(word) > 1 or word.isdigit()),
+                borders.part_at(match.start()),
             )
         )
     return tuple(found)
@@ -130,155 +151,3 @@ def _stem(word: str) -> str:
     if word[0].isdigit():
         return max(readings(word), key=lambda value: (len(value), value))
     return NUMBER_WORDS.get(word.lower()) or stem(word)
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What a statement says, by itself and with what it stands under."""
-
-    statement: Statement
-    spoken: Claim
-    """Of the statement alone; of a table's row, the cells that the sentence speaks of."""
-    alone: Claim
-    whole: Claim
-    """With title, headings, and the table's columns or the line that leads to a list."""
-
-
-def shown_by(statement: Statement, said: Claim) -> Shown:
-    alone = claim_of(statement.text)
-    return Shown(
-        statement,
-        alone if statement.row is None else claim_of(_spoken_of(statement.row, said)),
-        alone,
-        claim_of(f"{statement.text}\n{statement.context}"),
-    )
-
-
-def _spoken_of(row: TableRow, said: Claim) -> str:
-    """What of a row the sentence is about: a row's `no` negates its own column, and no other."""
-    return " | ".join(
-        cell
-        for column, cell in zip(row.columns, row.cells, strict=True)
-        if not said.words.isdisjoint(content_words(column))
-        or (len(words_of(cell)) > 1 and not said.words.isdisjoint(content_words(cell)))
-    )
-
-
-def disagreement_of(said: Claim, shown: Shown, beside: Sequence[Claim] = ()) -> Disagreement | None:
-    """The first thing in which the sentence says other than the statement; None where nothing is.
-
-    What the statement lacks may stand in one `beside` it, together with the words that it stands
-    among in the sentence.
-    """
-    if not (
-        all(_counted(each, said, shown, beside) for each in said.quantities)
-        and all(_dated(place, date, said, shown, beside) for place, date in said.dates)
-    ):
-        return "numbers"
-    if _measures_otherwise(said, shown, beside):
-        return "units"
-    if not said.codes <= shown.whole.codes or not all(
-        _named(word, said, shown, beside) for word in said.sequence if word.is_name
-    ):
-        return "names"
-    # A row is read out by its columns' names, in an order of the reader's own.
-    prose = shown.statement.row is None
-    if prose and (exchanged := _exchanged(said, shown.alone)) is not None:
-        return exchanged
-    denied = [each.polarity for each in beside]
-    return "negation" if said.polarity.contradicts(shown.spoken.polarity, denied) else None
-
-
-def _counted(quantity: Quantity, said: Claim, shown: Shown, beside: Sequence[Claim]) -> bool:
-    if quantity.unit == _ORDINAL and quantity.values == frozenset({"1"}):
-        return True  # `first` is more often a turn of phrase than a number
-    return _says_quantity(shown.whole, quantity) or any(
-        _says_quantity(each, quantity) and _among_the_same(quantity.start, said, each)
-        for each in beside
-    )
-
-
-def _says_quantity(claim: Claim, quantity: Quantity) -> bool:
-    return any(
-        quantity.is_as_much_as(each) or quantity.equals(each) for each in claim.quantities
-    ) or any(str(date.year) in quantity.values for _, date in claim.dates)
-
-
-def _dated(place: int, date: Date, said: Claim, shown: Shown, beside: Sequence[Claim]) -> bool:
-    return any(date.agrees_with(other) for _, other in shown.whole.dates) or any(
-        any(date.agrees_with(other) for _, other in each.dates)
-        and _among_the_same(place, said, each)
-        for each in beside
-    )
-
-
-def _named(name: Word, said: Claim, shown: Shown, beside: Sequence[Claim]) -> bool:
-    return shown.whole.says_name(name.stem) or any(
-        each.says_name(name.stem) and _among_the_same(name.start, said, each) for each in beside
-    )
-
-
-def _among_the_same(place: int, said: Claim, other: Claim) -> bool:
-    """Whether most of the words that stand next to `place` in the sentence are `other`'s too."""
-    carrying = [word for word in said.sequence if word.carries]
-    before = [word.stem for word in carrying if word.start < place][-_NEXT_TO:]
-    after = [word.stem for word in carrying if word.start > place][:_NEXT_TO]
-    near = {stem for stem in (*before, *after) if stem.isalpha()}
-    return bool(near) and len(near & other.stems) * 2 > len(near)
-
-
-def _measures_otherwise(said: Claim, shown: Shown, beside: Sequence[Claim]) -> bool:
-    """Whether a number of the sentence counts something else than it does in the statement."""
-    for one in said.quantities:
-        if one.unit is None or one.unit == _ORDINAL:
-            continue
-        known = [*shown.whole.quantities, *(q for each in beside for q in each.quantities)]
-        same = [each for each in known if one.is_as_much_as(each)]
-        if any(each.unit == one.unit for each in same) or any(map(one.equals, known)):
-            continue
-        if same and not any(each.unit is None for each in same):
-            return True
-        if one.unit not in shown.whole.units and (shown.whole.units or shown.statement.row is None):
-            return True
-    rates = shown.whole.units.union(shown.whole.rates, *(each.units for each in beside))
-    return not said.rates <= rates
-
-
-def _exchanged(said: Claim, alone: Claim) -> Disagreement | None:
-    """What stands in the sentence where the statement has another of its kind.
-
-    The two are laid side by side, as a reader would to find the differing word. Something is
-    exchanged where the one is not in the statement, or the other not in the sentence.
-    """
-    mine = [word.stem for word in said.sequence]
-    theirs = [word.stem for word in alone.sequence]
-    often, shown_often = Counter(mine), Counter(theirs)
-    matcher = SequenceMatcher(None, mine, theirs, autojunk=False)
-    for kind, a, b, c, d in matcher.get_opcodes():
-        if kind != "replace" or max(b - a, d - c) > _LONGEST_EXCHANGE or abs(b - a - d + c) > 1:
-            continue
-        new = [w for w in said.sequence[a:b] if often[w.stem] > shown_often[w.stem]]
-        gone = [w for w in alone.sequence[c:d] if shown_often[w.stem] > often[w.stem]]
-        if _among(new, _is_unit) and _among(gone, _is_unit):
-            continue  # told apart, and converted, with their numbers
-        if _among(new, _is_number) and _among(gone, _is_number):
-            return "numbers"
-        if _among(new, _may_be_name) and _among(gone, _may_be_name):
-            return "names"
-    return None
-
-
-def _among(words: Sequence[Word], holds: Callable[[Word], bool]) -> bool:
-    return any(map(holds, words))
-
-
-def _is_unit(word: Word) -> bool:
-    return unit_of(word.text) is not None
-
-
-def _is_number(word: Word) -> bool:
-    return word.stem[0].isdigit()
-
-
-def _may_be_name(word: Word) -> bool:
-    return word.may_be_name

@@ -6,7 +6,7 @@ follow it (in German, also the one before), and only what both texts speak of is
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rag.terms import content_words, fold, stem, words_of
@@ -21,14 +21,14 @@ _NO_DENIAL = re.compile(
 )
 _AT_MOST = (
     r"at (?:the )?(?:very )?most|no (?:more|later|longer|greater|higher) than"
-    r"|not (?:to )?(?:more|later|longer|exceed\w*)(?: than)?"
+    r"|not (?:to )?(?:(?:more|later|longer) than|exceed\w*)"
     r"|(?:must|may|shall|can|do|does|should) not exceed|a maximum of|maximum|maximal|höchstens"
     r"|bis zu|nicht mehr als|up to|within|less than|fewer than|below|under|weniger als"
     r"|unter(?= \d)|unterhalb"
 )
 _AT_LEAST = (
     r"at (?:the )?(?:very )?least|no (?:less|fewer|sooner|earlier|lower) than"
-    r"|not (?:less|fewer|under|below)(?: than)?|a minimum of|minimum|minimal|mindestens|wenigstens"
+    r"|not (?:(?:less|fewer) than|(?:under|below)(?= [\d£€$]))|a minimum of|minimum|minimal|mindestens|wenigstens"
     r"|nicht weniger als|more than|above|over(?= [\d£€$])|exceed\w*|mehr als|über(?= \d)|oberhalb"
 )
 _BOUND = re.compile(
@@ -124,7 +124,7 @@ class Polarity:
     """How often it says which side of which pair of opposites."""
     stems: frozenset[str]
 
-    def contradicts(self, shown: "Polarity", beside: Sequence["Polarity"] = ()) -> bool:
+    def contradicts(self, shown: "Polarity", beside: Iterable["Polarity"] = ()) -> bool:
         """Whether this text denies what `shown` says, or says what `shown` denies.
 
         What is denied in one that stands `beside` it may be denied here too.
@@ -132,11 +132,9 @@ class Polarity:
         if any(map(shown.bounds_otherwise, self.bounds)):
             return True
         mine, theirs = _unmatched(self.denials, shown.denials)
-        mine = [
-            each
-            for each in mine
-            if not any(each.of <= other.of for one in beside for other in one.denials)
-        ]
+        if mine:
+            denied = [other.of for one in beside for other in one.denials]
+            mine = [each for each in mine if not any(each.of <= other for other in denied)]
         theirs = [each for each in theirs if each.of and each.of <= self.stems]
         return (len(mine) + len(theirs) + self._turned(shown)) % 2 == 1
 

@@ -148,6 +148,8 @@ def stem(word: str) -> str:
 
 def fold(text: str) -> str:
     """`text` in lower case without diacritics; `ß` is `ss`."""
+    if text.isascii():
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 

@@ -8,6 +8,9 @@ passage among three others. Wrong: the same, corrupted by `corruptions.py`; a ri
 cites another passage is caught where it is given its own citation or is not released; one whose
 passage was not shown is caught where it is not released.
 
+ClapNQ is cut in two by the hash of the question: look at the one half while you change a rule
+(`--half develop`), and measure on the other once you are done (`--half test`).
+
     python tests/benchmarks/bench_corruptions.py --out bench/results/corruptions.json
 """
 
@@ -21,7 +24,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from bench_grounding import CLAPNQ, Case, Remembering, evidence_of, read_cases
+from bench_grounding import CLAPNQ, Case, Half, evidence_of, read_cases
 from corruptions import (
     KINDS,
     Surroundings,
@@ -226,19 +229,19 @@ def _untold(_doing: str, _done: int, _of: int) -> None:
     """Nobody watches."""
 
 
-async def _run(clapnq: Path, golden: Path, seed: int) -> dict[str, Any]:
+async def _run(clapnq: Path, golden: Path, halves: Sequence[Half], seed: int) -> dict[str, Any]:
     export_minilm(default_model_dir())
     embedder = load_onnx_embedder(default_model_dir())
-    check = GroundingCheck(embedder=Remembering(embedder))
+    check = GroundingCheck(embedder=embedder).for_one_answer()
     try:
         figures: dict[str, Any] = {
             "golden": await measure(await golden_cases(golden), check, seed=seed)
         }
-        if is_here(clapnq):
-            cases = public_cases(read_cases(clapnq))
+        for half in halves if is_here(clapnq) else ():
+            cases = public_cases(read_cases(clapnq, half))
             started = perf_counter()
-            figures["clapnq"] = await measure(cases, check, seed=seed)
-            figures["clapnq_seconds"] = round(perf_counter() - started, 1)
+            figures[f"clapnq {half}"] = await measure(cases, check, seed=seed)
+            figures[f"clapnq {half} seconds"] = round(perf_counter() - started, 1)
         return figures
     finally:
         await embedder.aclose()
@@ -248,10 +251,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clapnq", type=Path, default=CLAPNQ)
     parser.add_argument("--golden", type=Path, default=ALDERMOOR)
+    parser.add_argument(
+        "--half", choices=("develop", "test"), action="append", help="of ClapNQ; both unless told"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    report(asyncio.run(_run(arguments.clapnq, arguments.golden, arguments.seed)), arguments.out)
+    halves = arguments.half or ("develop", "test")
+    figures = asyncio.run(_run(arguments.clapnq, arguments.golden, halves, arguments.seed))
+    report(figures, arguments.out)
 
 
 if __name__ == "__main__":

@@ -213,7 +213,7 @@ def _other_digits(sentence: str) -> list[str]:
             ways.append(sentence[: match.start()] + str(value) + sentence[match.end() :])
         if match := re.search(rf"(?<![\w.,:/-]){value}(?= [a-z]{{3,}})", sentence):
             ways.append(sentence[: match.start()] + word + sentence[match.end() :])
-    if match := re.search(r"\b(\d{1,3}),(\d{3})\b(?!,)", sentence):
+    if match := re.search(r"(?<![\d,])(\d{1,3}),(\d{3})\b(?!,)", sentence):
         ways.append(sentence.replace(match[0], match[1] + match[2]))
     return ways
 

@@ -14,16 +14,15 @@ from typing import Any
 
 import numpy as np
 from injection_data import examples
-from linear_training import Example, fit, write
+from linear_training import Example, Fitting, fit, write
 from public_data import GUARDRAILS, is_here
 from reporting import report, told
 
-from rag.guardrails.linear import LinearModel
 from rag.guardrails.toxicity import ToxicityCheck
 
-C = 1.0
 FOLDS = 4
-SIZE = 1 << 15
+HOW = Fitting(c=1.0, size=1 << 15, emphasis={"comments": 2.0})
+"""Comments weigh more than their number says: they are what the check is for."""
 THRESHOLD = 0.0
 
 
@@ -56,8 +55,8 @@ def main() -> None:
     for number in range(FOLDS):
         told("fold", number + 1, 0)
         rest = [each for each, where in zip(found, fold, strict=True) if where != number]
-        fitted = fit(rest, c=C, size=SIZE)
-        check = ToxicityCheck(LinearModel(fitted.weights, fitted.bias, 1.0, THRESHOLD, ""))
+        fitted = fit(rest, HOW)
+        check = ToxicityCheck(fitted.model(HOW, scale=1.0, threshold=THRESHOLD))
         for place in np.flatnonzero(fold == number):
             scores[place] = check.look(found[place].text).score
     figures: dict[str, Any] = {}
@@ -73,10 +72,11 @@ def main() -> None:
             }
     data = hashlib.sha256((GUARDRAILS / "toxicity_en.csv").read_bytes()).hexdigest()
     write(
-        fit(found, c=C, size=SIZE),
+        fit(found, HOW),
         "toxicity",
         threshold=THRESHOLD,
         scale=1.0,
+        how=HOW,
         trained_on=f"toxicity_en.csv (surge-ai/toxicity, MIT), sha256 {data}, and polite texts",
     )
     report(figures, options.out)

@@ -161,6 +161,15 @@ async def test_a_rewriting_that_a_guardrail_blocks_is_not_used() -> None:
     assert searches.asked == [BY_RULE]
 
 
+async def test_a_conversation_that_a_guardrail_blocks_is_shown_to_no_model() -> None:
+    guardrails = guardrails_of(Forbids("shout"), input={"words": Rule()})
+    searches, writes = Searches(), Writes()
+    answer = await answerer(searches, writes, guardrails=guardrails).ask(follow_up())
+    assert isinstance(answer, Answer)
+    assert searches.asked == [BY_RULE]
+    assert writes.steps == ["answer"]
+
+
 async def test_what_the_rules_carry_over_is_guarded_like_what_is_asked() -> None:
     guardrails = guardrails_of(Forbids("pump"), input={"words": Rule()})
     refusal = await answerer(Searches(), Writes(), guardrails=guardrails).ask(follow_up())

@@ -1,5 +1,8 @@
 """What counts as said by the evidence, with the embedder that the platform ships."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
 import pytest
 
 from rag.adapters.onnx_embedder import OnnxEmbedder
@@ -7,7 +10,7 @@ from rag.grounding import SUPPORTED, GroundingCheck, Support
 from rag.protocols import Embedder
 from rag.statements import statements_of
 from rag.testing import HashEmbedder
-from rag.types import Evidence
+from rag.types import Embedding, Evidence
 from tests.values import hit
 
 HANDBOOK = """Invoices over 1,250 euros are approved by Maria Keller.
@@ -192,3 +195,81 @@ async def test_a_row_that_is_read_out_in_another_order_is_supported() -> None:
         judged = await check.support(sentence, statements)
         assert judged is not None
         assert (judged.disagreement is None) == supported
+
+
+JOINED = """The AP-450X pump was designed in Leeds by Ada Byrne.
+It was shown at the trade fair in Hanover on 4 May 2019.
+After three seasons, production was moved to Gdansk.
+The seal is not sold separately."""
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The AP-450X pump was designed in Leeds by Ada Byrne, and production was moved to Gdansk after three seasons.",
+        "The pump was shown at the trade fair in Hanover on 4 May 2019; the seal is not sold separately.",
+        "While the AP-450X pump was designed in Leeds, it was shown at the trade fair in Hanover.",
+    ],
+)
+async def test_a_sentence_that_joins_statements_of_one_passage_is_supported(
+    sentence: str, minilm: OnnxEmbedder
+) -> None:
+    judged = await support(sentence, minilm, JOINED)
+    assert judged.disagreement is None
+    assert judged.score >= SUPPORTED
+
+
+@pytest.mark.parametrize(
+    ("sentence", "disagreement"),
+    [
+        (
+            "The AP-450X pump was designed in Leeds by Ada Byrne, and production was moved to Hanover after three seasons.",
+            "names",
+        ),
+        (
+            "The AP-450X pump was designed in Leeds by Ada Byrne, and production was moved to Gdansk after four seasons.",
+            "numbers",
+        ),
+        (
+            "The AP-450X pump was designed in Leeds by Ada Byrne, and production was not moved to Gdansk after three seasons.",
+            "negation",
+        ),
+        (
+            "The pump was shown at the trade fair in Hanover on 4 May 2019, while the seal is sold separately.",
+            "negation",
+        ),
+    ],
+)
+async def test_each_part_of_a_joined_sentence_is_held_against_its_own_statement(
+    sentence: str, disagreement: str, minilm: OnnxEmbedder
+) -> None:
+    assert (await support(sentence, minilm, JOINED)).disagreement == disagreement
+
+
+async def test_a_not_before_a_comparative_is_a_denial_and_no_bound() -> None:
+    text = "The lease is less expensive than the purchase."
+    judged = await support(
+        "The lease is not less expensive than the purchase.", HashEmbedder(), text
+    )
+    assert judged.disagreement == "negation"
+
+
+@dataclass(frozen=True, slots=True)
+class Counting(HashEmbedder):
+    """Keeps the texts that it embeds."""
+
+    texts: list[str] = field(default_factory=list[str])
+
+    async def embed_documents(self, texts: Sequence[str]) -> list[Embedding]:
+        self.texts.extend(texts)
+        return await HashEmbedder.embed_documents(self, texts)
+
+
+async def test_for_one_answer_no_statement_is_embedded_twice() -> None:
+    found = hit(HANDBOOK, document="Handbook")
+    statements = statements_of([Evidence(number=1, hit=found, text=HANDBOOK, parts=(found,))])
+    embedder = Counting()
+    check = GroundingCheck(embedder=embedder).for_one_answer()
+    for sentence in ("Goods leave the Leeds warehouse.", "The Leeds warehouse dispatches goods."):
+        await check.support(sentence, statements)
+    assert len(embedder.texts) == len(set(embedder.texts)) > 2

@@ -1,11 +1,17 @@
 """An answer is given again only to who may read what it was made of, as long as that stands."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import pytest
 
-from rag.gateway.answer_cache.cache import CacheLimits
+from rag.errors import StorageUnavailable
+from rag.gateway.answer_cache.cache import AnswerCache, CacheLimits
+from rag.gateway.answer_cache.entries import KeptQuestion
 from rag.gateway.answer_cache.keeping import NotKept
+from rag.gateway.answer_cache.vectors import PartitionsInMemory
+from rag.storage.answers.ledger import KeptAnswers
 from rag.storage.database import Database
 from rag.types import AnyOf, ChunkId
 from tests.rag.caching.company import ACME, OTHER, Company, principal
@@ -213,6 +219,49 @@ async def test_a_restart_and_another_process_find_what_was_kept(company: Company
         assert found is not None and found.how == "semantic"
     assert await company.cache.clear(ACME) == 1
     assert await company.look_up(REWORDED, BEN, cache=other) is None
+
+
+@dataclass(frozen=True, slots=True)
+class AwayAtFirst(KeptAnswers):
+    """The answers on disk, which cannot be reached once."""
+
+    looks: list[str] = field(default_factory=list[str])
+
+    async def questions(self, partition: str, *, since: datetime | None) -> Sequence[KeptQuestion]:
+        self.looks.append(partition)
+        if len(self.looks) == 1:
+            raise StorageUnavailable("the disk is away")
+        # Named, for a dataclass with slots is made anew, and `super()` would mean the first one.
+        return await KeptAnswers.questions(self, partition, since=since)
+
+
+async def test_a_look_that_failed_was_none_and_the_next_finds_what_is_there(
+    company: Company,
+) -> None:
+    await company.ask(QUESTION, ANNA, await published(company))
+    away = AwayAtFirst(company.database, company.clock)
+    other = replace(company.another_process(), store=away)
+    with pytest.raises(StorageUnavailable):
+        await company.look_up(REWORDED, BEN, cache=other)
+    found = await company.look_up(REWORDED, BEN, cache=other)
+    assert found is not None and found.how == "semantic"
+
+
+async def test_what_has_expired_is_not_held_in_memory_for_ever(company: Company) -> None:
+    held = PartitionsInMemory()
+    cache = AnswerCache(
+        store=company.answers,
+        limits=replace(company.limits, refresh_s=0),
+        clock=company.clock,
+        _partitions=held,
+    )
+    chunks = await published(company)
+    for day in range(5):
+        made = await company.make(f"What is the hotel limit on day {day}?", ANNA, chunks)
+        assert made is not None and await company.keep(made, cache=cache) is None
+        await company.look_up(REWORDED, BEN, cache=cache)
+        company.clock.passes(days=1)
+    assert len(held.of(company.partition().key).rows) == 1
 
 
 async def test_answers_are_forgotten_by_tenant_document_prompt_and_generation(

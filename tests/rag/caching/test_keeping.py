@@ -131,3 +131,9 @@ def test_experiments_and_cached_answers_are_not() -> None:
     trail = trail_of(ANNA)
     trail.cache = "semantic"
     assert reason(trail=trail) is NotKept.CACHED
+
+
+def test_what_was_quoted_because_a_budget_was_spent_is_not_kept_for_when_it_is_not() -> None:
+    trail = trail_of(ANNA)
+    trail.budget_spent = True
+    assert reason(trail=trail) == NotKept.QUOTED
