@@ -6,6 +6,7 @@ from datetime import datetime
 
 import httpx
 from fastapi import FastAPI
+from opentelemetry.trace import TracerProvider
 
 from api.app import create_app
 from api.auditing import build_audit, redacted
@@ -36,6 +37,7 @@ from rag.storage.jobs.ledger import Jobs
 from rag.storage.jobs.workers import Workers
 from rag.storage.moments import now
 from rag.storage.originals import Originals
+from rag.storage.reviews.ledger import Reviews
 from rag.storage.routes.ledger import RouteLedger
 from rag.storage.sources.ledger import Sources
 from rag.storage.verdicts.ledger import Verdicts
@@ -66,6 +68,7 @@ def platform_of(
     generations = one_in_use(index, embedder, retriever)
     gateway, guardrails = DirectGateway(model), guardrails_of()
     prompts = prompts_of(database, settings.prompts, tenant=TenantId(settings.tenant), clock=clock)
+    audit = build_audit(settings, database, redact=redacted)
     return Platform(
         settings=settings,
         database=database,
@@ -91,6 +94,7 @@ def platform_of(
             guardrails=guardrails,
         ),
         chatter=Chatter(gateway=gateway, guardrails=guardrails),
+        summarising=None,
         background=Background(),
         conversations=build_conversations(settings.conversations, database, clock),
         feedback=Feedback(database),
@@ -98,7 +102,8 @@ def platform_of(
         route_ledger=RouteLedger(database),
         route_recorder=RouteRecorder(store=RouteLedger(database)),
         money=build_money(database, clock=clock),
-        audit=build_audit(settings, database, redact=redacted),
+        audit=audit,
+        reviews=Reviews(audit),
         prompts=prompts,
     )
 
@@ -109,9 +114,12 @@ async def http_over(
     *,
     headers: Mapping[str, str] | None = None,
     raise_app_exceptions: bool = True,
+    tracer_provider: TracerProvider | None = None,
 ) -> AsyncGenerator[tuple[FastAPI, httpx.AsyncClient]]:
     """The app over `platform`, running, and a client of it that sends `headers`."""
-    app = create_app(nullcontext(platform), settings=platform.settings)
+    app = create_app(
+        nullcontext(platform), settings=platform.settings, tracer_provider=tracer_provider
+    )
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=raise_app_exceptions)
     async with (
         app.router.lifespan_context(app),

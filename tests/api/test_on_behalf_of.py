@@ -11,7 +11,7 @@ import pytest
 
 from api.auth import ON_BEHALF_AUDIENCE, Authenticator
 from api.permissions import EVERY_PERMISSION, Permission
-from api.settings import OidcSettings
+from api.settings_server import OidcSettings
 from rag.access import Membership, Principal, PrincipalId, TenantId
 from rag.errors import Forbidden, Unauthenticated
 from rag.storage.access.expansion import Expansions

@@ -18,7 +18,7 @@ import pytest
 from api.auth import ON_BEHALF_AUDIENCE
 from api.limits import RateLimits
 from api.logs import OUR_LOGGERS, JsonLines, configure_logging
-from api.settings import RateLimitSettings
+from api.settings_server import RateLimitSettings
 from rag.access import TenantId
 from rag.errors import ConfigurationError, IndexUnavailable, RateLimited, StorageUnavailable
 from rag.storage.access.keys import parse_token

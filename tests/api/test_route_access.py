@@ -6,18 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from fastapi import FastAPI
 
 from api.deps import PUBLIC, declared_routes
 from api.permissions import EVERY_PERMISSION, NEVER_ON_BEHALF
-from api.routers.prompt_shapes import VariantShape
+from api.routers.prompt_version_shapes import VariantShape
 from rag.access import Membership, PrincipalId
+from rag.audit import event_of
 from rag.errors import ConfigurationError
 from rag.prompts.choosing import PRODUCTION
 from rag.prompts.registry import load_version
 from rag.prompts.rollouts import ModelCandidate, Plan
+from rag.reviews import ReviewQuery
 from rag.storage.generations.records import FIRST
 from rag.storage.jobs.records import JobKind, NewJob
+from rag.trail import Account, GuardVerdict, RequestId, Trail, UseCase
 from tests.api.platform import ACME, OTHER, SOURCE, Site, open_site
 from tests.rag.prompts.values import content, report
 
@@ -34,6 +38,7 @@ class Things:
     job: str
     key: str
     conversation: str
+    review: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ CONVERSATION: Mapping[str, Callable[[Things], str]] = {
     "conversation_id": lambda things: things.conversation
 }
 KEY: Mapping[str, Callable[[Things], str]] = {"key_id": lambda things: things.key}
+REVIEW: Mapping[str, Callable[[Things], str]] = {"review_id": lambda things: things.review}
 GROUP: Mapping[str, Callable[[Things], str]] = {"group_id": lambda _: f"group:{MARK}"}
 
 GENERATION: Mapping[str, Callable[[Things], str]] = {"generation_id": lambda _: str(FIRST)}
@@ -147,6 +153,11 @@ EXPECTED: Mapping[tuple[str, str], Expected] = {
     ("DELETE", "/v1/admin/audit/persons/{principal_id}"): Expected(
         404, 403, 404, path={"principal_id": lambda _: "user:nobody"}
     ),
+    ("GET", "/v1/admin/reviews"): Expected(200, 403, 200),
+    ("GET", "/v1/admin/reviews/{review_id}"): Expected(200, 403, 404, path=REVIEW),
+    ("POST", "/v1/admin/reviews/{review_id}/decision"): Expected(
+        200, 403, 404, {"decision": "confirmed", "note": MARK}, path=REVIEW
+    ),
     ("GET", "/v1/admin/routing"): Expected(200, 403, 200),
     ("GET", "/v1/admin/prompts"): Expected(200, 403, 200),
     ("GET", "/v1/admin/prompts/{name}"): Expected(200, 403, 200, path=PROMPT),
@@ -207,6 +218,13 @@ async def site(tmp_path: Path) -> AsyncGenerator[Site]:
         yield running
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def still_site(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Site]:
+    """One for all the tests that change nothing of it."""
+    async with open_site(tmp_path_factory.mktemp("still")) as running:
+        yield running
+
+
 async def things_of_the_owner(site: Site, owner: dict[str, str]) -> Things:
     document = await site.publish(
         f"file:///{MARK}.txt", f"The {MARK} budget is 4711 euros.", readers=["user:owner"]
@@ -228,7 +246,24 @@ async def things_of_the_owner(site: Site, owner: dict[str, str]) -> Things:
     asked = {"question": f"What is the {MARK} budget?", "conversation_id": "new"}
     answer = await site.http.post("/v1/ask", json=asked, headers=owner)
     conversation = answer.json()["conversation_id"]
-    return Things(document, pushed_document, job, newest.id, conversation)
+    review = await review_of_the_owner(site)
+    return Things(document, pushed_document, job, newest.id, conversation, review)
+
+
+async def review_of_the_owner(site: Site) -> str:
+    """Something they asked that a guardrail flagged."""
+    verdict = GuardVerdict(check="secrets", direction="input", standing="flagged", score=0.9)
+    trail = Trail(
+        request=RequestId(MARK),
+        account=Account(tenant=ACME, user=PrincipalId("user:owner")),
+        use_case=UseCase.ASK,
+        endpoint="/v1/ask",
+        verdicts=[verdict],
+    )
+    told = event_of(trail, action="ask", decision="answered", question=MARK)
+    await site.platform.audit.record(told)
+    [review] = await site.platform.reviews.listed(ReviewQuery(tenant=ACME))
+    return str(review.id)
 
 
 async def prompts_of_the_owner(site: Site) -> None:
@@ -245,8 +280,10 @@ async def prompts_of_the_owner(site: Site) -> None:
     )
 
 
-def test_no_route_is_left_out(site: Site) -> None:
-    routes = {(route.method, route.path): route.permission for route in declared_routes(site.app)}
+@pytest.mark.asyncio(loop_scope="module")
+async def test_no_route_is_left_out(still_site: Site) -> None:
+    declared = declared_routes(still_site.app)
+    routes = {(route.method, route.path): route.permission for route in declared}
     assert routes.keys() == EXPECTED.keys() | OPEN_TO_ALL
     assert {route for route, permission in routes.items() if permission is None} == OPEN_TO_ALL
 
@@ -292,18 +329,21 @@ async def test_what_is_open_to_all_tells_nothing_of_anyone(
         assert tells not in response.text
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("route", sorted(EXPECTED), ids=" ".join)
-async def test_a_key_without_the_permission_is_told_so(route: tuple[str, str], site: Site) -> None:
+async def test_a_key_without_the_permission_is_told_so(
+    route: tuple[str, str], still_site: Site
+) -> None:
     [permission] = [
         declared.permission
-        for declared in declared_routes(site.app)
+        for declared in declared_routes(still_site.app)
         if (declared.method, declared.path) == route
     ]
     assert permission is not None
     expected = EXPECTED[route]
-    headers = await site.key("user:owner", permissions=EVERY_PERMISSION - {permission})
-    nothing = Things("d", "d", "j", "k", "0" * 32)
-    response = await site.http.request(
+    headers = await still_site.key("user:owner", permissions=EVERY_PERMISSION - {permission})
+    nothing = Things("d", "d", "j", "k", "0" * 32, "1.1")
+    response = await still_site.http.request(
         route[0],
         route[1].format_map({part: of(nothing) for part, of in expected.path.items()}),
         headers=headers,

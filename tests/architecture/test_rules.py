@@ -19,7 +19,7 @@ def test_only_access_makes_scopes() -> None:
 def test_third_party_search_and_storage_libraries_enter_rag_by_adapters_and_storage_alone() -> None:
     libraries = (
         r"^\s*(?:from|import) (qdrant\w*|sqlalchemy|onnxruntime|httpx|aiohttp|redis|jsonschema"
-        r"|presidio\w*|torch|llama_index|arq)\b"
+        r"|presidio\w*|torch|llama_index|arq|opentelemetry)\b"
     )
     inside = [path for path in sources() if path.is_relative_to(ROOT / "rag")]
     strangers = [

@@ -216,6 +216,20 @@ async def test_calls_that_were_under_way_when_it_opened_change_nothing(
     assert await breaker.circuit("one") is Circuit.HALF_OPEN
 
 
+async def test_calls_from_before_it_opened_prove_nothing_once_it_has_closed_again(
+    breaker: Breaker, clock: Seconds
+) -> None:
+    late = [await permit(breaker) for _ in range(POLICY.minimum_calls)]
+    await opened(breaker)
+    clock.now += POLICY.open_s
+    await call(breaker, ok=True, times=POLICY.probes)
+    assert await breaker.circuit("one") is Circuit.CLOSED
+
+    for each in late:
+        await breaker.report(each, ok=False)
+    assert await breaker.circuit("one") is Circuit.CLOSED
+
+
 async def test_a_cooldown_is_kept_to_its_end_and_is_no_failure(
     breaker: Breaker, clock: Seconds
 ) -> None:

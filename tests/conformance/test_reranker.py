@@ -9,6 +9,7 @@ import pytest
 from rag.access import Principal, PrincipalId, TenantId, scope_of
 from rag.adapters.late_interaction import LateInteractionReranker
 from rag.adapters.onnx_embedder import OnnxEmbedder
+from rag.adapters.spans import Spans, TracedReranker
 from rag.protocols import EmbeddedQuery, Embedder, Reranker
 from rag.types import ChunkId, Query, RetrievedChunk, TokenVectors
 from tests.values import ACME, hit
@@ -64,7 +65,11 @@ def _cross_encoder(_: OnnxEmbedder) -> Reranker:
     return tiny_cross_encoder()
 
 
-@pytest.fixture(params=[_late_interaction, _cross_encoder], scope="module")
+def _traced(minilm: OnnxEmbedder) -> Reranker:
+    return TracedReranker(_late_interaction(minilm), Spans())
+
+
+@pytest.fixture(params=[_late_interaction, _cross_encoder, _traced], scope="module")
 def reranker(request: pytest.FixtureRequest, minilm: OnnxEmbedder) -> Reranker:
     return request.param(minilm)
 

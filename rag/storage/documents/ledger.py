@@ -1,19 +1,19 @@
 """The ledger of documents: what each one is, who may read it, and which version is shown.
 
-How it is read stands in `rag.storage.documents.reads`; here it is written.
+How it is read stands in `rag.storage.documents.reads`, how an ingest ends in
+`rag.storage.documents.endings`; here a version is written and shown.
 
 Writing a document is optimistic: `begin` hands out a fence, every later write names it, and
 a write whose fence was overtaken raises `Overtaken` and changes nothing.
 """
 
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Executable, exists, select, update
+from sqlalchemy import Connection, Executable
 
 from rag.access import AccessList, TenantId
 from rag.storage.database import Dialect, insert_for
@@ -22,32 +22,22 @@ from rag.storage.documents.containment import (
     check_place,
     locked_container,
     switch_members,
-    take_members_away,
     tell_members,
 )
 from rag.storage.documents.contents import (
     are_all_live,
-    forget_contents,
     gone_from,
     serving,
     write_chunks,
     write_rendition,
     write_token_vectors,
 )
-from rag.storage.documents.reads import DocumentReads
-from rag.storage.documents.records import (
-    DocumentState,
-    HeldIn,
-    NewVersion,
-    SeenAs,
-    StoredDocument,
-)
+from rag.storage.documents.endings import DocumentEndings
+from rag.storage.documents.records import DocumentState, HeldIn, NewVersion, StoredDocument
 from rag.storage.documents.rows import (
     COLUMNS,
     NO_ERROR,
     TAKEN,
-    VALUES_OF_DELETED,
-    VALUES_OF_HIDDEN,
     Overtaken,
     audience_of,
     document_of,
@@ -60,25 +50,12 @@ from rag.storage.documents.rows import (
     write_document,
 )
 from rag.storage.generations.records import GenerationId, NewChunk, NewRendition
-from rag.storage.jobs.records import JobState
-from rag.storage.records import Digest
-from rag.storage.tables import DocumentRow, JobRow
-from rag.storage.verdicts.records import Validation
-from rag.storage.verdicts.rows import (
-    forget_profile,
-    forget_verdicts,
-    write_profile,
-    write_validation,
-)
+from rag.storage.tables import DocumentRow
+from rag.storage.verdicts.rows import write_profile
 from rag.types import ChunkId, DocumentId, DocumentRef, Metadata
 
 __all__ = ["Documents", "Overtaken"]
 
-_JOB_MAY_RUN = JobRow.state != JobState.DONE.value  # one that failed may be tried again
-_IS_NOT_DELETED = DocumentRow.state != DocumentState.DELETED.value
-_LOOKED_UP_AT_ONCE = 500
-QUARANTINED = "Quarantined"
-"""The error class of a document that waits for an administrator."""
 _NOTED_AT_MOST = 10_000
 
 
@@ -88,13 +65,11 @@ def _insertion(dialect: Dialect) -> Executable:
 
 
 @dataclass(frozen=True, slots=True)
-class Documents(DocumentReads):
+class Documents(DocumentEndings):
     """Errors: `StorageUnavailable`, and `Overtaken` where a fence is named."""
 
     _noted: set[tuple[str, ...]] = field(default_factory=set[tuple[str, ...]], repr=False)
     """Sets of field names, with whom they are for, that the table of fields is known to have."""
-    kept_validations: int = 10
-    """Of how many versions of a document the checks' verdicts are kept."""
 
     # --- writes, in the order in which an ingest makes them -----------------------------------------
 
@@ -295,155 +270,3 @@ class Documents(DocumentReads):
             )
         if new.validation is not None:
             self._write_validation(connection, tenant, document, new.validation, fence)
-
-    def _write_validation(
-        self,
-        connection: Connection,
-        tenant: TenantId,
-        document: DocumentId,
-        validation: Validation,
-        fence: int,
-    ) -> None:
-        write_validation(
-            connection,
-            tenant,
-            document,
-            validation,
-            fence=fence,
-            moment=self.clock(),
-            kept=self.kept_validations,
-        )
-
-    # --- the end of an ingest ---------------------------------------------------------------------
-
-    async def settle(
-        self, document: DocumentId, *, fence: int, settled_in: Collection[GenerationId]
-    ) -> None:
-        """The indexes of these generations now hold what the ledger holds, and no more.
-
-        Where another is written too, of which its writer did not know or which it could not open,
-        the document stays unsettled: the source's next sync has it mended.
-        """
-
-        def work(connection: Connection) -> None:
-            settled = are_all_live(connection, settled_in)
-            write_document(connection, document, fence, {"settled": settled})
-
-        await self.database.write(work)
-
-    async def fail(
-        self,
-        document: DocumentId,
-        *,
-        fence: int,
-        seen: SeenAs,
-        error: BaseException,
-        tenant: TenantId | None = None,
-        validation: Validation | None = None,
-    ) -> None:
-        """Record why the content cannot be taken in. A version that was good stays shown.
-
-        `validation`, with its `tenant`, is what was found until then.
-        """
-        values: dict[str, Any] = {
-            "revision": seen.revision,
-            "access_fingerprint": seen.access,
-            "error_class": type(error).__name__,
-            "error": str(error) or type(error).__name__,
-            "quarantine": None,
-            "updated_at": self.clock(),
-        }
-
-        def work(connection: Connection) -> None:
-            write_document(connection, document, fence, values)
-            connection.execute(
-                update(DocumentRow)
-                .where(DocumentRow.id == document, DocumentRow.version.is_(None))
-                .values(state=DocumentState.FAILED.value)
-            )
-            if tenant is not None and validation is not None:
-                self._write_validation(connection, tenant, document, validation, fence)
-
-        await self.database.write(work)
-
-    async def quarantine(
-        self,
-        known: StoredDocument,
-        *,
-        seen: SeenAs,
-        validation: Validation,
-        detail: str,
-        hides: bool,
-    ) -> None:
-        """Keep a version back until an administrator looks at it, in one transaction.
-
-        The last good version stays shown, unless `hides`: then nobody reads anything of the
-        document from now on, and its chunks are gone from the ledger.
-        """
-        document, moment = known.ref.id, self.clock()
-        values: dict[str, Any] = {
-            "revision": seen.revision,
-            "access_fingerprint": seen.access,
-            "error_class": QUARANTINED,
-            "error": detail,
-            "quarantine": validation.reason,
-            "updated_at": moment,
-        }
-        hidden = hides or known.version is None
-        if hidden:
-            values |= VALUES_OF_HIDDEN
-
-        def work(connection: Connection) -> None:
-            write_document(connection, document, known.fence, values)
-            if hidden:
-                forget_contents(connection, document)
-                take_members_away(connection, document, moment)
-                forget_profile(connection, document)
-            self._write_validation(connection, known.ref.tenant, document, validation, known.fence)
-
-        await self.database.write(work)
-
-    async def tombstone(
-        self, tenant: TenantId, document: DocumentId, *, revision: str | None = None
-    ) -> StoredDocument | None:
-        """Show the document to nobody from now on; as it was before, or None if it never was, or
-        was taken in anew since it had `revision`."""
-        if await self.find(tenant, document) is None:
-            return None
-        values = VALUES_OF_DELETED | {"updated_at": self.clock()}
-
-        def work(connection: Connection) -> StoredDocument | None:
-            row = connection.execute(TAKEN, {"this": document}).one()
-            is_deleted = row.state == DocumentState.DELETED.value
-            if revision not in {None, row.revision} and not is_deleted:
-                return None
-            taken = {"fence": row.fence + 1}
-            write_document(connection, document, row.fence, values | taken)
-            forget_contents(connection, document)
-            take_members_away(connection, document, values["updated_at"])
-            forget_verdicts(connection, document)
-            return replace(document_of(row), fence=row.fence + 1)
-
-        return await self.database.write(work)
-
-    async def strays(self, digests: Sequence[Digest]) -> list[Digest]:
-        """Those of `digests` that no document and no job seems to need; `unreferenced` is sure."""
-        needed: set[str] = set()
-        for start in range(0, len(digests), _LOOKED_UP_AT_ONCE):
-            some = digests[start : start + _LOOKED_UP_AT_ONCE]
-            for column, in_use in (
-                (DocumentRow.original, _IS_NOT_DELETED),
-                (JobRow.original, _JOB_MAY_RUN),
-            ):
-                rows = await self.database.rows(select(column).where(column.in_(some), in_use))
-                needed.update(filter(None, (row[0] for row in rows)))
-        return [digest for digest in digests if digest not in needed]
-
-    @asynccontextmanager
-    async def unreferenced(self, digest: Digest) -> AsyncGenerator[bool]:
-        """Whether no document and no job needs these bytes; that holds until the block ends."""
-        by_document = exists().where(DocumentRow.original == digest, _IS_NOT_DELETED)
-        by_job = exists().where(JobRow.original == digest, _JOB_MAY_RUN)
-        async with self.database.writing() as connection:
-            await connection.run_sync(lock_original, self.database, digest)
-            yield not (await connection.execute(select(by_document | by_job))).scalar_one()

@@ -1,6 +1,7 @@
 """The ledger of documents as it is read: by the ingest side, by administrators and by people."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -21,8 +22,9 @@ from rag.storage.documents.contents import (
     rendition_of,
 )
 from rag.storage.documents.records import DocumentState, ReadableDocument, StoredDocument
-from rag.storage.documents.rows import COLUMNS, OF_DOCUMENT, document_of
+from rag.storage.documents.rows import COLUMNS, OF_DOCUMENT, document_of, lock_original
 from rag.storage.generations.records import GenerationId, Rendition
+from rag.storage.jobs.records import JobState
 from rag.storage.moments import now
 from rag.storage.records import Digest, access_of_json
 from rag.storage.tables import (
@@ -37,6 +39,8 @@ from rag.types import Chunk, ChunkId, DocumentId, SourceId
 
 _LOOKED_UP_AT_ONCE = 500
 _JOB_IS_LIVE = JobRow.state.in_(("queued", "waiting", "running"))
+_JOB_MAY_RUN = JobRow.state != JobState.DONE.value  # one that failed may be tried again
+_IS_NOT_DELETED = DocumentRow.state != DocumentState.DELETED.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +165,30 @@ class DocumentReads:
         )
         rows = await self.database.rows(statement)
         return [(chunk_of(row, known.ref), Digest(row.embedded_hash)) for row in rows]
+
+    # --- whether the bytes of an original are needed --------------------------------------------------
+
+    async def strays(self, digests: Sequence[Digest]) -> list[Digest]:
+        """Those of `digests` that no document and no job seems to need; `unreferenced` is sure."""
+        needed: set[str] = set()
+        for start in range(0, len(digests), _LOOKED_UP_AT_ONCE):
+            some = digests[start : start + _LOOKED_UP_AT_ONCE]
+            for column, in_use in (
+                (DocumentRow.original, _IS_NOT_DELETED),
+                (JobRow.original, _JOB_MAY_RUN),
+            ):
+                rows = await self.database.rows(select(column).where(column.in_(some), in_use))
+                needed.update(filter(None, (row[0] for row in rows)))
+        return [digest for digest in digests if digest not in needed]
+
+    @asynccontextmanager
+    async def unreferenced(self, digest: Digest) -> AsyncGenerator[bool]:
+        """Whether no document and no job needs these bytes; that holds until the block ends."""
+        by_document = exists().where(DocumentRow.original == digest, _IS_NOT_DELETED)
+        by_job = exists().where(JobRow.original == digest, _JOB_MAY_RUN)
+        async with self.database.writing() as connection:
+            await connection.run_sync(lock_original, self.database, digest)
+            yield not (await connection.execute(select(by_document | by_job))).scalar_one()
 
     # --- reads for people ---------------------------------------------------------------------------
 

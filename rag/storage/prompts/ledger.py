@@ -2,27 +2,19 @@
 
 A version or a label is a tenant's own, or every tenant's (`EVERY_TENANT`). Each change is one
 transaction and has a number; a process that knows the highest number knows what serves.
+How it is read stands in `rag.storage.prompts.reads`; here it is written.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from rag.access import TenantId
-from rag.errors import Conflict, NotFound
-from rag.prompts.choosing import PRODUCTION, PromptBook
-from rag.prompts.rollouts import PromptCandidate, Rollout
-from rag.prompts.versions import (
-    EVERY_TENANT,
-    Content,
-    PromptVersion,
-    VersionKey,
-)
-from rag.storage.database import Database
-from rag.storage.moments import now
+from rag.errors import Conflict
+from rag.prompts.choosing import PRODUCTION
+from rag.prompts.versions import EVERY_TENANT, Content, PromptVersion, VersionKey
 from rag.storage.prompts.changes import lock_prompts, note_change
 from rag.storage.prompts.labels import (
     changed_by,
@@ -34,140 +26,17 @@ from rag.storage.prompts.labels import (
     version_named,
     write_label,
 )
-from rag.storage.prompts.records import (
-    Change,
-    ChangeKind,
-    RolledBack,
-    change_of,
-    rollout_of,
-    version_of,
-)
+from rag.storage.prompts.reads import PromptReads
+from rag.storage.prompts.records import ChangeKind, RolledBack
 from rag.storage.prompts.rollouts import stop_those
-from rag.storage.tables import (
-    PromptChangeRow,
-    PromptLabelRow,
-    PromptRolloutRow,
-    PromptVersionRow,
-)
+from rag.storage.tables import PromptVersionRow
 
 _SHIPPED = "shipped"
-_NEWEST_CHANGES = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Prompts:
+class Prompts(PromptReads):
     """Errors: `StorageUnavailable`."""
-
-    database: Database
-    clock: Callable[[], datetime] = now
-
-    # --- what there is --------------------------------------------------------------------------
-
-    async def revision(self) -> int:
-        """The number of the last change; 0 where there was none."""
-        [row] = await self.database.rows(select(func.max(PromptChangeRow.revision)))
-        return row[0] or 0
-
-    async def book(
-        self, pinned: Mapping[str, str] | None = None, *, pinned_of: TenantId = EVERY_TENANT
-    ) -> PromptBook:
-        """What serves now. `pinned` names versions, of `pinned_of` or of every tenant, that this
-        process uses whatever the labels say.
-
-        Raises `NotFound` where there is no such version.
-        """
-        revision = await self.revision()
-        labels = await self.database.rows(
-            select(PromptLabelRow).where(PromptLabelRow.label == PRODUCTION)
-        )
-        running = select(PromptRolloutRow).where(PromptRolloutRow.stopped_at.is_(None))
-        rollouts = [
-            rollout_of(row)
-            for row in await self.database.rows(running.order_by(PromptRolloutRow.id))
-        ]
-        tried = [
-            each.candidate.version
-            for each in rollouts
-            if isinstance(each.candidate, PromptCandidate)
-        ]
-        keys = {*tried, *(row.version for row in labels)}
-        rows = await self.database.rows(
-            select(PromptVersionRow).where(PromptVersionRow.key.in_(keys))
-        )
-        versions = [version_of(row) for row in rows]
-        by_name: dict[tuple[TenantId, str], tuple[Rollout, ...]] = {}
-        for each in rollouts:
-            by_name[each.tenant, each.name] = (*by_name.get((each.tenant, each.name), ()), each)
-        return PromptBook(
-            revision=revision,
-            versions={(each.tenant, each.key): each for each in versions},
-            production={
-                (TenantId(row.tenant), row.name): VersionKey(row.version) for row in labels
-            },
-            rollouts=by_name,
-            pinned={
-                name: await self.get(pinned_of, name, version)
-                for name, version in (pinned or {}).items()
-            },
-        )
-
-    async def listed(self, tenant: TenantId, name: str | None = None) -> list[PromptVersion]:
-        """The tenant's and every tenant's, oldest first."""
-        statement = select(PromptVersionRow).where(seen_by(tenant))
-        if name is not None:
-            statement = statement.where(PromptVersionRow.name == name)
-        ordered = statement.order_by(
-            PromptVersionRow.name, PromptVersionRow.created_at, PromptVersionRow.key
-        )
-        return [version_of(row) for row in await self.database.rows(ordered)]
-
-    async def get(self, tenant: TenantId, name: str, version: str) -> PromptVersion:
-        """By its version, such as `v2`, or with its content, `v2@0f3c9a71`; of several that an edit
-        of a shipped file left, the newest. Raises `NotFound`."""
-        for each in reversed(await self.listed(tenant, name)):
-            if version in {each.version, each.key.partition("/")[2]}:
-                return each
-        raise NotFound(f"there is no prompt {name}/{version}")
-
-    async def labels(self, tenant: TenantId, name: str) -> dict[str, tuple[TenantId, VersionKey]]:
-        """What each label names for the tenant, and whose label it is."""
-        rows = await self.database.rows(
-            select(PromptLabelRow).where(
-                PromptLabelRow.name == name, PromptLabelRow.tenant.in_((EVERY_TENANT, tenant))
-            )
-        )
-        # Every tenant's first: the tenant's own take their place.
-        ordered = sorted(rows, key=lambda row: row.tenant != EVERY_TENANT)
-        return {row.label: (TenantId(row.tenant), VersionKey(row.version)) for row in ordered}
-
-    async def changes(self, tenant: TenantId, name: str) -> list[Change]:
-        """The newest, the last one first: the tenant's and every tenant's."""
-        statement = (
-            select(PromptChangeRow)
-            .where(PromptChangeRow.name == name, PromptChangeRow.tenant.in_((EVERY_TENANT, tenant)))
-            .order_by(PromptChangeRow.revision.desc())
-            .limit(_NEWEST_CHANGES)
-        )
-        return [change_of(row) for row in await self.database.rows(statement)]
-
-    async def since(self, revision: int, *kinds: ChangeKind) -> list[Change]:
-        """Changes after that number, of every tenant, in order."""
-        statement = select(PromptChangeRow).where(PromptChangeRow.revision > revision)
-        rows = await self.database.rows(_of_kinds(statement, kinds))
-        return [change_of(row) for row in rows]
-
-    async def made_after(self, moment: datetime, *kinds: ChangeKind) -> list[Change]:
-        """Changes since then, of every tenant, in order."""
-        statement = select(PromptChangeRow).where(PromptChangeRow.made_at > moment)
-        rows = await self.database.rows(_of_kinds(statement, kinds))
-        return [change_of(row) for row in rows]
-
-    async def version(self, tenant: TenantId, key: VersionKey) -> PromptVersion:
-        """The tenant's own, or every tenant's. Raises `NotFound`."""
-        name, _, version = key.partition("/")
-        return await self.get(tenant, name, version)
-
-    # --- what is done ---------------------------------------------------------------------------
 
     async def seed(self, shipped: Sequence[PromptVersion], production: Mapping[str, str]) -> None:
         """Every tenant's versions, as they come with the platform; those that `production` names
@@ -367,11 +236,3 @@ def _of_every_tenant(connection: Connection, name: str, label: str) -> VersionKe
     if default is None:
         raise Conflict(f"there is no {label} of {name} to go back to")
     return VersionKey(default.version)
-
-
-def _of_kinds(
-    statement: Select[PromptChangeRow], kinds: Collection[ChangeKind]
-) -> Select[PromptChangeRow]:
-    return statement.where(PromptChangeRow.kind.in_([kind.value for kind in kinds])).order_by(
-        PromptChangeRow.revision
-    )

@@ -113,6 +113,21 @@ async def test_an_answer_streams_with_its_citations(company: CommandLine) -> Non
     assert refused.json["kind"] == "refusal"
 
 
+async def test_questions_may_follow_one_another(company: CommandLine) -> None:
+    question = "How many days of paid leave do full-time staff get?"
+    first = _good(await company.run("ask", question, "--as", "7", "--conversation", "new"))
+    mine = first.out.rpartition("--conversation ")[2].strip()
+    second = _good(
+        await company.run(
+            "ask", "And is it paid leave?", "--as", "7", "--conversation", mine, "--json"
+        )
+    ).json
+    assert second["conversation_id"] == mine
+    assert second["kind"] == "answer"
+    other = await company.run("ask", question, "--as", "8", "--conversation", mine)
+    assert _is_one_clear_line(other)
+
+
 async def test_commands_work_without_a_server_and_wait_for_each_other(
     unserved: CommandLine,
 ) -> None:

@@ -45,3 +45,24 @@ async def test_a_version_is_made_promoted_by_force_and_rolled_back(tmp_path: Pat
         report = ("prompts", "report", "answer", "own-1", str(tmp_path / "report.json"))
         wrong = await rag.run(*report)
         assert wrong.status == 1 and wrong.err.startswith("rag: ")
+
+
+async def test_another_profile_is_tried_watched_and_stopped(tmp_path: Path) -> None:
+    rag = CommandLine(tmp_path / "data")
+    rollouts = ("prompts", "rollouts")
+    _good(await rag.run("init"))
+    async with rag.serving():
+        canary = ("--plan", "canary", "--profile", "hits=30", "--profile", "rerank=false")
+        begun = _good(await rag.run(*rollouts, "start", "answer", *canary, "--json")).json
+        assert begun["candidate"] == {"settings": {"hits": 30, "rerank": False}}
+        assert begun["share"] == 0.05
+        number = str(begun["id"])
+        listed = _good(await rag.run(*rollouts, "list", "answer", "--json")).json
+        assert [each["id"] for each in listed] == [begun["id"]]
+        shown = _good(await rag.run(*rollouts, "show", "answer", number)).out
+        assert "runs since" in shown and "Neither is shown to be better." in shown
+
+        stopped = _good(await rag.run(*rollouts, "stop", "answer", number, "--reason", "enough"))
+        assert "enough" in stopped.out
+        nothing = await rag.run(*rollouts, "start", "answer", "--plan", "ab")
+        assert nothing.status == 1 and "version, model and profile" in nothing.err

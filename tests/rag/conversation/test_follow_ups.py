@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rag.conversation.follow_ups import Leans, carried_over, leaning_of
-from rag.conversation.rewriting import standalone
+from rag.conversation.rewriting import by_rule, retold, standalone
 from rag.conversation.turns import Turn
 
 EXAMPLES = [
@@ -96,3 +96,18 @@ async def test_no_model_is_asked_about_a_question_that_stands() -> None:
 
     question = "What is the notice period in Leeds?"
     assert (await standalone(question, [BEFORE], ask=ask, deadline_s=5)).text == question
+
+
+def test_a_conversation_told_as_a_whole_is_made_to_stand_alone_turn_by_turn() -> None:
+    at = datetime(2026, 5, 4, tzinfo=UTC)
+    said = [
+        ("What is the notice period in Leeds?", "Four weeks."),
+        ("And in Kassel?", "Six weeks."),
+        ("Which seal fits the AP-300?", ""),
+    ]
+    first, second, third = retold(said, at=at)
+    assert first.standalone == first.question
+    assert "notice" in second.standalone and second.question == "And in Kassel?"
+    assert third.standalone == third.question
+    assert [turn.answer for turn in (first, second, third)] == [answer for _, answer in said]
+    assert "notice" in by_rule("And in Bern?", [first, second]).text

@@ -45,6 +45,22 @@ def test_of_no_turns_nothing_is_recalled() -> None:
     assert transcript(found) == ""
 
 
+def test_a_summary_stands_before_the_turns_where_there_is_room_for_it() -> None:
+    turns = [turn(number, "It is blue.") for number in range(1, 5)]
+    for summary, budget, how in (
+        ("Pumps were talked of.", 24, "summary"),
+        ("Pumps were talked of.", 3, "extract"),
+        ("", 24, "extract"),
+        ("", 60, "turns"),
+    ):
+        found = recall(
+            turns, question="Why?", budget_tokens=budget, count_tokens=words, summary=summary
+        )
+        assert found.how == how
+        assert transcript(found).startswith("Pumps were") == (how == "summary")
+        assert sum(words([transcript(found)])) <= budget
+
+
 LONG = "The hall is large. Gloves are worn. The seal is replaced every 12 months. Rain is likely."
 
 

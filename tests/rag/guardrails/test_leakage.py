@@ -55,6 +55,18 @@ async def test_the_canary_is_seen_however_it_is_told(told: str) -> None:
     assert "canary" in await kinds(told)
 
 
+async def test_the_canary_is_found_where_it_stands_behind_letters_that_grow_when_small() -> None:
+    text = f"{'İ' * 40} {CANARY}"
+    scanned = Scanned(
+        text=text, direction="output", tenant=TenantId("acme"), use_case=UseCase.ASK, system=SYSTEM
+    )
+    report = await asked(LeakageCheck(canary=lambda: CANARY), scanned)
+    assert isinstance(report, Report)
+    [finding] = report.findings
+    assert finding.span is not None
+    assert text[finding.span.start : finding.span.end] in CANARY
+
+
 async def test_what_repeats_the_system_prompt_is_seen() -> None:
     assert await kinds(f"My rules: {QUOTED}") == ["system_prompt"]
     assert await kinds(QUOTED.upper().replace(" ", "\n")) == ["system_prompt"]

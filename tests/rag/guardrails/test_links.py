@@ -34,7 +34,28 @@ ELSEWHERE = (
     "![x](ftp://docs.example/x.png)",
     "[x](javascript:alert(1))",
     "[x](JaVa\tScRiPt:alert(1))",
+    "![x](//[2001:db8::1]:8080/q)",
 )
+BEHIND_SOMETHING_HARMLESS = (
+    '[a](x <img src="//evil.example/?q=1">',
+    "[a](x ![](https://evil.example/q) )",
+    "[a](x![](https://evil.example/q)",
+    '[a](x "![](https://evil.example/q)"',
+    "[a](x, https://evil.example/q",
+    "[a](https://docs.example/x![](https://evil.example/q)",
+    '<img src="ok.png" srcset="//evil.example/?q=1">',
+    '<img src="ok.png" srcset="ok.png 1x, https://evil.example/?q=1 2x">',
+    '<img src="ok.png" srcset="ok.png 1x,//evil.example/?q=1 2x">',
+    '<div data="x" style="background: url(//evil.example/q)">',
+    '<a href="/ok" ping="https://evil.example">go</a>',
+    "<video src=ok.mp4 poster=//evil.example/p>",
+    "<b src=x ![](https://evil.example/q)>",
+    '<b src="x ![](https://evil.example/q)>',
+    "<b https://evil.example/q>",
+    '<img alt=">" src="//evil.example/q">',
+    "url(url(https://evil.example/q)",
+)
+"""A harmless place that is no link, or not the only one, and around another."""
 HARMLESS = (
     "Version 8.2 blocks manual journals above £50,000.",
     "Open settings.md and README.rst.",
@@ -63,6 +84,13 @@ async def test_a_link_to_another_host_is_found_however_it_is_written(text: str) 
     for finding in report.findings:
         assert finding.span is not None
         assert 0 <= finding.span.start < finding.span.end <= len(text)
+
+
+@pytest.mark.parametrize("text", BEHIND_SOMETHING_HARMLESS)
+async def test_a_link_is_not_hidden_by_a_harmless_one_around_it(text: str) -> None:
+    report = await asked(CHECK, scanned(text))
+    assert isinstance(report, Report)
+    assert report.score == 1.0
 
 
 @pytest.mark.parametrize("text", HARMLESS)

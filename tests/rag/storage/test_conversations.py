@@ -4,12 +4,14 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
 from rag.access import Principal, PrincipalId, TenantId
-from rag.conversation.turns import ConversationId, Turn
+from rag.conversation.turns import ConversationId, History, Summary, Turn
 from rag.errors import NotFound
 from rag.storage.conversations import MOST_TURNS, Conversations
 from rag.storage.database import Database
+from rag.storage.tables import SummaryRow
 
 ADA = Principal(TenantId("acme"), PrincipalId("user:ada"))
 BOB = Principal(TenantId("acme"), PrincipalId("user:bob"))
@@ -102,3 +104,58 @@ async def test_its_owner_may_have_it_forgotten(database: Database) -> None:
     assert await conversations.forget_all_of(ADA) == 1
     with pytest.raises(NotFound):
         await conversations.turns(other, ADA)
+
+
+async def test_a_summary_stands_beside_the_turns_and_only_a_longer_one_takes_its_place(
+    database: Database,
+) -> None:
+    conversations = store(database)
+    mine = await conversations.begin(ADA)
+    assert await conversations.history(mine, ADA) == History()
+    for number in range(5):
+        await conversations.add(mine, ADA, turn(f"Question {number}?"))
+    for told in (Summary("Two.", 2), Summary("Three.", 3), Summary("Late.", 2), Summary("So.", 3)):
+        await conversations.sum_up(mine, ADA, told)
+    history = await conversations.history(mine, ADA, latest=3)
+    assert history.summary == Summary("Three.", 3)
+    assert history.first == 3
+    assert [each.question for each in history.untold] == ["Question 3?", "Question 4?"]
+
+
+@pytest.mark.parametrize("stranger", [BOB, OTHER_ADA])
+async def test_nobody_else_sums_it_up(database: Database, stranger: Principal) -> None:
+    conversations = store(database)
+    mine = await conversations.begin(ADA)
+    with pytest.raises(NotFound):
+        await conversations.sum_up(mine, stranger, Summary("Lies.", 1))
+    assert (await conversations.history(mine, ADA)).summary is None
+
+
+async def test_a_summary_goes_with_its_conversation_and_none_comes_after(
+    database: Database,
+) -> None:
+    clock = Clock()
+    conversations = store(database, clock)
+    forgotten, erased, unused = [await conversations.begin(ADA) for _ in range(3)]
+    for each in (forgotten, erased, unused):
+        await conversations.sum_up(each, ADA, Summary("Secret.", 1))
+    await conversations.forget(forgotten, ADA)
+    with pytest.raises(NotFound):
+        await conversations.sum_up(forgotten, ADA, Summary("Secret.", 2))
+    assert await summaries_in(database) == 2
+    clock.moment += timedelta(days=31)
+    assert await conversations.forget_unused() == 2
+    assert await summaries_in(database) == 0
+
+
+async def test_erasing_a_person_takes_their_summaries(database: Database) -> None:
+    conversations = store(database)
+    for owner in (ADA, BOB):
+        mine = await conversations.begin(owner)
+        await conversations.sum_up(mine, owner, Summary("Secret.", 1))
+    await conversations.forget_all_of(ADA)
+    assert await summaries_in(database) == 1
+
+
+async def summaries_in(database: Database) -> int:
+    return len(await database.rows(select(SummaryRow.conversation)))

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from rag.access import PrincipalId, TenantId
 from rag.audit import AuditEvent, TextPolicy
 from rag.errors import ConfigurationError, Error, InvalidRequest
+from rag.reviews import Flag, ReviewId
 from rag.storage.audit.anchors import Anchor, anchors_in, append_anchors, current_anchors
 from rag.storage.audit.chain import Writing
 from rag.storage.audit.ledger import Audit
@@ -24,7 +25,8 @@ from rag.storage.audit.sealing import MasterKey, master_key_in
 from rag.storage.audit.segments import drop_before, seal_what_is_over
 from rag.storage.audit.verifying import Broken, Intact, verify
 from rag.storage.database import Database, open_database
-from rag.trail import RequestId, Sent
+from rag.storage.reviews.ledger import Reviews
+from rag.trail import RequestId, Sent, UseCase
 from rag.types import ChunkId, DocumentId, VersionId
 
 ACME, OTHER = TenantId("acme"), TenantId("other")
@@ -32,6 +34,9 @@ ANNA, BEN = PrincipalId("user:anna"), PrincipalId("user:ben")
 KEY = MasterKey(b"k" * 32)
 ROOT = Path(__file__).parents[4]
 QUESTION = "What does Miss Zinnober earn?"
+FLAG = Flag(
+    use_case=UseCase.ASK, check="toxicity", direction="input", score=0.8, kinds=(), policy="p1"
+)
 
 
 @dataclass(slots=True)
@@ -298,10 +303,19 @@ async def test_a_role_for_the_platform_can_only_add_to_the_audit(
             await connection.execute(text(statement))
     async with open_database(database_url.replace("rag@", f"{role}@")) as restricted:
         await record(audit_over(restricted), 1)
-        for statement in ("UPDATE audit_entries SET trace = 'x'", "DELETE FROM audit_entries"):
+        await audit_over(restricted).record(replace(event(9), flags=(FLAG,)))
+        for statement in (
+            "UPDATE audit_entries SET trace = 'x'",
+            "DELETE FROM audit_entries",
+            "DELETE FROM reviews",
+        ):
             with pytest.raises((Error, DBAPIError), match="permission denied"):
                 async with restricted.writing() as connection:
                     await connection.execute(text(statement))
         assert await verify(audit_over(restricted), ACME) == Intact(
-            first=1, last=3, entries=3, anchors=0
+            first=1, last=4, entries=4, anchors=0
         )
+        decided = await Reviews(audit_over(restricted)).decide(
+            ReviewId(4, 1), decision="confirmed", note="", told=event(10)
+        )
+        assert decided.state == "confirmed"
