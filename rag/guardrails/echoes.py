@@ -7,8 +7,8 @@ would send it after all.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from rag.guardrails.common_words import is_common
 from rag.guardrails.hits import Hit
+from rag.guardrails.words import is_common
 
 _WORD = re.compile(r"\w+")
 _OF_WORDS = frozenset({"name", "person", "organisation", "place", "address", "group", "title"})

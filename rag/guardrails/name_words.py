@@ -21,7 +21,7 @@ ENGLISH = frozenset(
 )
 GERMAN = frozenset(
     "der die das den dem ein eine einen einem einer und oder ist sind wird werden nicht für mit auf von zu zum zur bei ich"
-    " wir sie es ihr wie wer wo mein unser kann im vom".split()
+    " wir sie es ihr wie wer wo mein meine meinen unser kann im vom am aus nach auch noch hat haben bitte wann warum".split()
 )
 ALSO_NAMES = frozenset(
     "rose mark grace hope faith joy bill jack frank dean chance miles pat sue rob drew guy hazel ivy lily violet daisy ruby"
@@ -41,15 +41,116 @@ PARTICLES = frozenset(
     "de del della di da do dos das du des d la le les el los las van von der den het ter ten te ap ibn bin al y e i & av"
     " og och u ul út utca tér st rue via calle rua".split()
 )
-DAYS_AND_MONTHS = frozenset(
-    "monday tuesday wednesday thursday friday saturday sunday january february march april june july august september"
-    " october november december montag dienstag mittwoch donnerstag freitag samstag sonnabend sonntag januar februar"
-    " märz mai juni juli oktober dezember".split()
+DAYS = frozenset(
+    "mondays tuesdays wednesdays thursdays fridays saturdays sundays monday tuesday wednesday thursday friday saturday sunday montag dienstag mittwoch donnerstag freitag samstag sonnabend"
+    " sonntag".split()
 )
+MONTHS = frozenset(
+    "january february march april may june july august september october november december jan feb mar apr jun jul aug sept"
+    " sep oct nov dec januar februar märz mai juni juli oktober dezember mrz okt dez".split()
+)
+MONTHS_OR_NAMES = frozenset("march april may june august mai jan mar dez".split())
+"""Months only where the words beside them say so."""
+BEFORE_MONTHS = frozenset(
+    "in by since until till of from to through end early late mid last next this every each im bis ab seit anfang"
+    " ende mitte zum vom letzten nächsten diesen between during for on before after".split()
+)
+EVERY = frozenset("every each any jeden jeder jede immer".split())
 LABELS = frozenset(
     "name address phone telephone tel mobile cell fax desk office email e-mail mail website web info personal billing"
     " shipping date where when zip adresse telefon telefax handy mobil anschrift firma website bot user".split()
 )
+WORK = frozenset(
+    "hz khz mhz ghz people purchase council union minutes desk agenda memo appraisal shift shifts apprentice apprentices trainee union intern policy policies director directors manager managers management department departments team teams quality finance sales"
+    " board committee section sections annex appendix table figure chapter version step item part parts order orders"
+    " invoice invoices contract contracts form forms procedure procedures standard standards handbook guide guideline report"
+    " reports project plant works warehouse supplier suppliers customer customers employee employees engineering engineer"
+    " purchasing production maintenance service support legal compliance safety security training officer lead chief"
+    " executive secretary counsel adviser advisor assistant controller supervisor planner analyst agreement terms conditions"
+    " schedule clause article note notes request requests ticket tickets level stage phase document documents file"
+    " folder index register rule rules act directive regulation code intranet portal system software server network"
+    " internet email account accounts payable receivable budget costs tax holidays leave overtime"
+    " expenses travel hotel flight train office canteen reception meeting room floor building site line"
+    " machine pump pumps motor valve valves seal seals bearing bearings shaft casing impeller flow pressure temperature speed"
+    " power material materials operator operators user users admin administrator god earth internet ".split()
+)
+"""What English capitalises in titles and roles: no name, unless one stands beside it."""
+SHORT_FOR = frozenset(
+    "it hr id pc hz khz kwh kva qa cv tv pr pm am ok no nr kg kw db ui ux ip qr gbp eur usd chf gmbh ltd plc inc".split()
+)
+"""In capitals, and nobody's name; countries and states are not here."""
+PEOPLES = frozenset(
+    "chinese israeli polish saudi vietnamese buddhist protestant shii shiis shia sunni sunnis pole poles türke syrer irin deutsche".split()
+)
+"""Those that the lists have as words."""
+ALSO_TOWNS = frozenset(
+    "reading bath nice split mobile hull cork bury wells sandwich sale deal rugby ware battle mold ash stone hove hope crook"
+    " march eye rye beer street barking tring essen halle waren singen regen minden hagen siegen kiel lage senden leer norden"
+    " haar aue hof weiden worms baden buchen ahlen plauen bergen baar brake".split()
+)
+"""Common words that are towns, too, where the words beside them say so."""
+BEFORE_TOWNS = frozenset(
+    "in from to near via at nach aus bei von within around outside leaving towards".split()
+)
+FIRMS = frozenset(
+    "ag kg eg se sa bv ohg ug kgaa inc ltd llc gmbh plc corp corporation limited".split()
+)
+"""Behind the name of a firm."""
+PRESENTED_BY = frozenset(
+    "it's its thx thanks regards grüße gruß lg mfg danke hallo hi hey hello dear liebe lieber".split()
+)
+PRESENTED_BY_TWO = frozenset(
+    [
+        ("this", "is"),
+        ("i", "am"),
+        ("here", "is"),
+        ("ich", "bin"),
+        ("hier", "ist"),
+        ("hier", "spricht"),
+        ("das", "ist"),
+    ]
+)
+"""Before somebody's name as often as before anything else."""
+NUMBERED = frozenset(
+    "section sections table figure fig chapter version versions page pages step steps item annex appendix article clause"
+    " level grade line rev revision release issue paragraph part phase stage rule note class type model order no question"
+    " abschnitt kapitel tabelle abbildung bild seite seiten schritt punkt anhang anlage artikel absatz stufe klasse typ"
+    " ausgabe fassung satz zeile teil iso en din".split()
+)
+"""Before a number that is of a document or a product, and nobody's."""
+MONEY = frozenset("gbp eur usd chf euro euros pound pounds dollar dollars".split())
+CALLED_BY_NUMBER = frozenset(
+    "age aged alter nr no number nummer apt unit suite flat room box zip code jahrgang extension ext".split()
+)
+"""Before a short number that may be somebody's."""
+IDENTITY = (
+    "(?:licen[cs]e |number )?plate|kennzeichen|passport|reisepass|pass|ausweis|licen[cs]e|führerschein|driver|badge|student"
+    "|member|mitglied|personnel|personalnummer|personal|employee|mitarbeiter|patient|kunden?|kundin|kundennummer|customer no"
+    "|versicher|insurance|card|karte|konto|account|visa|vehicle|wagen|auto|transporter|car|van|lorry|zip|postcode|plz|id"
+    "|steuer|tax|social|user|login"
+)
+"""Where one of these stands before what looks like the code of a product, it may be somebody's number."""
+NAME_TAILS = (
+    "mann berg berger stein bach burg dorf hausen heim feld furt brück hofer inger meier mayer maier huber müller schmidt"
+    " schmied thal wald baum kopf büttel stedt leben rode kirchen hagen münde walde born bronn beuren hofen weiler scheid ski sky sson gärtner fahrer".split()
+)
+"""Endings of German family names and towns, whatever the word before them says."""
+ENGLISH_NAME_TAILS = "field wood worth ford bridge brook stone land well wells wright smith hill dale burn berry ham more house son man".split()
+FAMILIES = frozenset(
+    "müller schmidt schneider fischer weber meyer wagner becker schulz hoffmann schäfer koch bauer richter klein wolf schröder"
+    " neumann schwarz zimmermann braun krüger hofmann hartmann lange schmitt werner krause meier lehmann schmid schulze maier"
+    " köhler herrmann könig walter mayer huber kaiser fuchs peters lang scholz möller weiß jung hahn schubert vogel friedrich"
+    " keller günther frank berger winkler roth beck lorenz baumann franke albrecht schuster simon ludwig böhm winter kraus"
+    " martin schumacher krämer vogt stein jäger otto sommer groß seidel heinrich brandt haas schreiber graf schulte dietrich"
+    " ziegler kuhn kühn pohl engel horn busch bergmann thomas voigt sauer arnold wolff pfeiffer decker gärtner maurer sattler"
+    " metzger bäcker förster kramer kessler lindner moser wirth zeller rose blum adler falk hirsch kern nagel sturm".split()
+)
+"""German family names that are words as well."""
+TOWN_BEGINNINGS = frozenset(
+    "bad port new san santa saint sankt st fort mount mt lake los las north south east west upper lower great ober unter alt"
+    " neu groß klein".split()
+)
+"""Before the rest of the name of a town."""
 ROMANCE = frozenset(
     "le la les et est que qui pour dans une des sur avec pas plus au aux ce cette el los las una por para con del se como"
     " il lo gli che per non di da della sono nel um uma não os dos na no".split()
@@ -58,7 +159,8 @@ ROMANCE = frozenset(
 ARTICLES = frozenset(
     "der die das den dem des ein eine einen einem einer eines kein keine keinen keinem keiner jede jeder jedes jeden jedem"
     " diese dieser dieses diesen diesem alle allen unsere unserer unserem unseren ihre ihrer ihrem ihren im am zum zur vom"
-    " beim ins".split()
+    " beim ins viele vielen wenige wenigen einige einigen mehrere mehreren beide beiden zwei drei vier fünf sechs sieben acht"
+    " neun zehn pro je per jeweils welche welcher welches welchem welchen".split()
 )
 """Before German nouns; before names hardly ever."""
 NOUN_ENDINGS = (

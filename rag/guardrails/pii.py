@@ -81,6 +81,8 @@ class PersonalData:
 
     names: NameFinder | None = None
     """Needed for `Depth.THOROUGH` alone."""
+    public: frozenset[str] = frozenset()
+    """Words, in lower case, that name nobody here: the operator's own firm, products and sites."""
     places: Places = field(default_factory=Places, repr=False)
 
     async def find(self, text: str, *, depth: Depth, secrets: bool = False) -> list[Hit]:
@@ -120,7 +122,7 @@ class PersonalData:
                 covering(
                     hit
                     for start, passage in _passages(text)
-                    for hit in _moved(_found(passage, depth, secrets=secrets), start)
+                    for hit in _moved(self._found(passage, depth, secrets=secrets), start)
                 )
             )
             self.places.put(key, found)
@@ -128,12 +130,24 @@ class PersonalData:
 
     async def _look(self, passage: str, depth: Depth, *, secrets: bool) -> list[Hit]:
         if len(passage) <= _AT_ONCE_CHARACTERS:
-            hits = _found(passage, depth, secrets=secrets)
+            hits = self._found(passage, depth, secrets=secrets)
         else:
-            hits = await asyncio.to_thread(_found, passage, depth, secrets=secrets)
+            hits = await asyncio.to_thread(self._found, passage, depth, secrets=secrets)
         if depth is Depth.THOROUGH and self.names is not None:
-            hits += await self.names.find(passage)
+            named = await self.names.find(passage)
+            hits += (hit for hit in named if not self._is_public(passage[hit.start : hit.end]))
         return hits
+
+    def _found(self, text: str, depth: Depth, *, secrets: bool) -> list[Hit]:
+        hits: list[Hit] = list(patterns_in(text))
+        if secrets:
+            hits += secrets_in(text)
+        if depth is not Depth.PATTERNS:
+            hits += likely_names_in(text, public=self.public)
+        return hits
+
+    def _is_public(self, value: str) -> bool:
+        return bool(self.public) and self.public.issuperset(value.lower().split())
 
 
 def _moved(hits: Iterable[Hit], by: int) -> Iterator[Hit]:
@@ -148,15 +162,6 @@ def _passages(text: str) -> Iterator[tuple[int, str]]:
         starts.insert(0, 0)
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
         yield start, text[start:end]
-
-
-def _found(text: str, depth: Depth, *, secrets: bool) -> list[Hit]:
-    hits: list[Hit] = list(patterns_in(text))
-    if secrets:
-        hits += secrets_in(text)
-    if depth is not Depth.PATTERNS:
-        hits += likely_names_in(text)
-    return hits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,33 +2,36 @@
 
 from array import array
 from bisect import bisect_left
-from enum import IntFlag
 from functools import cache
 from importlib.resources import as_file, files
+from typing import Final
 from zlib import crc32
 
 import numpy as np
 
 
-class WordKind(IntFlag):
-    """Of a word in lower case. A word of no kind is unknown, as most names are."""
+class WordKind:
+    """Of a word in lower case. A word of no kind is unknown, as most names are. Plain numbers:
+    members of an `IntFlag` take ten times as long to combine."""
 
-    ENGLISH = 1
+    ENGLISH: Final = 1
     """Written small in English."""
-    GERMAN = 2
+    GERMAN: Final = 2
     """Written small in German."""
-    NOUN = 4
+    NOUN: Final = 4
     """A German noun."""
-    NAME = 8
+    NAME: Final = 8
     """A first name or a family name somewhere in the world."""
-    OPENING = 16
+    OPENING: Final = 16
     """An English word that sentences begin with."""
-    ACRONYM = 32
+    ACRONYM: Final = 32
     """Written in capitals, and nobody's name: VAT."""
+    SELDOM: Final = 64
+    """Written small in English, but rare or somebody's name as well: vanes, lantern."""
 
 
 @cache
-def _lists() -> tuple[array[int], bytes]:
+def _lists() -> "tuple[array[int], bytes]":
     """CRC-32 numbers of words in order, and their kinds, as `tests/benchmarks/make_word_lists.py`
     counted them. One rare name in 10,000 passes for some word."""
     with as_file(files("rag.guardrails").joinpath("weights")) as folder:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 
 import root
+from near_miss_contrasts import SECOND_ROUND
 
 OUT = root.ROOT / "tests" / "benchmarks" / "near_miss_pairs.jsonl"
 
@@ -393,7 +394,7 @@ PARAPHRASES: dict[str, tuple[str, ...]] = {
 
 
 def lines() -> Iterator[dict[str, object]]:
-    for kind, templates in CONTRASTS.items():
+    for kind, templates in (CONTRASTS | SECOND_ROUND).items():
         for template, contrasts in templates:
             for contrast in contrasts:
                 one, other = contrast.split(" | ")

@@ -49,6 +49,15 @@ def found(text: str) -> dict[str, str]:
         ("My zip code is 35350", "35350", "postcode"),
         ("London SW1A 1AA", "SW1A 1AA", "postcode"),
         ("Miami, FL 33101", "FL 33101", "postcode"),
+        ("Toronto ON M5H 1A1", "M5H 1A1", "postcode"),
+        ("Cork T12 X8N4", "T12 X8N4", "postcode"),
+        ("H-6041 Vác", "H-6041 Vác", "address"),
+        ("wohnt An der Mühle 11 in Bebra", "An der Mühle 11", "address"),
+        ("lost at 53°47'59\"N 1°32'57\"W today", "53°47'59\"N", "address"),
+        ("at 51.31272, 9.47971 today", "51.31272, 9.47971", "address"),
+        ("the van AB12 CDE is", "AB12 CDE", "licence_plate"),
+        ("Geburtstag von Emil ist der 5. Mai", "5. Mai", "birth_date"),
+        ("The patient (f, 67) was seen", "67", "age"),
     ],
 )
 def test_what_has_a_form_is_found(text: str, value: str, kind: str) -> None:
@@ -70,6 +79,8 @@ def test_what_has_a_form_is_found(text: str, value: str, kind: str) -> None:
         "Bestellung 4711 umfasst 250 Stück zu je 3,20 Euro.",
         "Values are root mean square, 10 to 1000 Hz.",
         "HLA-B27 and PD-L1 were measured in 40 samples.",
+        "Im Abschnitt 3 steht mehr, in der Tabelle 2 auch.",
+        "The water has 15 °C, the seal 95 °C.",
     ],
 )
 def test_what_merely_has_numbers_is_let_be(text: str) -> None:

@@ -78,6 +78,8 @@ def test_a_version_is_the_hash_of_what_the_policy_says(tmp_path: Path) -> None:
         ("tenants: {acme: {use_cases: {ask: {hold_back: -1}}}}", "tenants.acme.use_cases.ask"),
         ("default: {classification: {unknown: none}}", "'none' is none of the levels"),
         ("default: {classification: {actions: {internal: mask}}}", "allowed, flagged or blocked"),
+        ("default: {input: {secrets: {action: mask}}}", "input.secrets: `mask` is for outputs"),
+        ("default: {evidence: {injection: {kinds: {role: mask}}}}", "evidence.injection: `mask`"),
         ("default: {strict: true, strict: false}", "stands twice"),
         ("- a\n- b", "a mapping is expected"),
         ("default: [", "not valid YAML"),

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.adapters.sealed_vault import SealedVault
+from rag.errors import PolicyForbids
 from rag.guardrails.placeholders import (
     UNKNOWN,
     Placeholders,
@@ -177,3 +178,29 @@ def test_placeholders_are_no_words_and_hold_no_digits() -> None:
 @given(st.text(max_size=200))
 def test_no_text_holds_the_nonce_that_was_drawn_for_it(text: str) -> None:
     assert placeholders_for([text]).nonce not in text.lower()
+
+
+def every_run_of_four(letters: str) -> str:
+    """A text in which every four of `letters` stand in a row: a de Bruijn sequence, by the
+    algorithm of F. Ruskey and C. Savage."""
+    places, found = [0] * (len(letters) * 4), list[int]()
+
+    def extend(length: int, period: int) -> None:
+        if length > 4:
+            if 4 % period == 0:
+                found.extend(places[1 : period + 1])
+            return
+        places[length] = places[length - period]
+        extend(length + 1, period)
+        for letter in range(places[length - period] + 1, len(letters)):
+            places[length] = letter
+            extend(length + 1, length)
+
+    extend(1, 1)
+    text = "".join(letters[place] for place in found)
+    return text + text[:3]
+
+
+def test_a_text_that_holds_every_nonce_is_refused_and_keeps_nobody_waiting() -> None:
+    with pytest.raises(PolicyForbids):
+        placeholders_for([every_run_of_four("bcdfghjkmnpqrstvwxz")])
