@@ -3,6 +3,7 @@
 from types import MappingProxyType
 from typing import Any
 
+from rag.guardrails.injection import WORDING
 from rag.guardrails.rules import RULE_KINDS
 
 DEFAULT: MappingProxyType[str, Any] = MappingProxyType(
@@ -22,9 +23,12 @@ DEFAULT: MappingProxyType[str, Any] = MappingProxyType(
             "language": {"action": "block"},
         },
         "evidence": {
-            # Of a document only what a rule names is left out: by its wording alone every third
-            # question of the sample company lost a harmless passage.
-            "injection": {"action": "allow", "kinds": dict.fromkeys(RULE_KINDS, "block")},
+            # Of a document only what a rule names is left out. By wording alone, listings of
+            # settings would be, too, and hardly more attacks: that is told, and nothing is done.
+            "injection": {
+                "action": "allow",
+                "kinds": {**dict.fromkeys(RULE_KINDS, "block"), WORDING: "flag"},
+            },
         },
         "output": {
             "links": {"action": "mask", "stage": "piece"},

@@ -50,6 +50,7 @@ async def groundedness_of(
 ) -> Groundedness:
     """Each sentence of `text` against everything that was shown. Markers are not looked at."""
     statements = statements_of(evidence)
+    check = check.for_one_answer()
     judged: list[Judgement] = []
     for span in split_sentences(text):
         said = sentence_of(text[span.start : span.end]).text

@@ -1,10 +1,10 @@
 """Prompt injection and jailbreaks: a text that tells the model what to do instead of asking something.
 
 The text is read as it may be meant to be read (`readings`), by patterns (`rules`) and by a linear
-classifier (`linear`). On what it never saw, fitted on half
-of the data: .95 of public jailbreaks at .05 of that set's ordinary prompts, .74 of our attacks and
-.13 of our look-alikes by templates left out, .01 of ordinary questions. docs/guardrails.md has it
-by family.
+classifier (`linear`). Measured on what it never saw: .57 of 150 attacks written by hand and .047 of
+150 look-alikes; by templates left out, .77 of our attacks and .10 of our look-alikes; .96 of public
+jailbreaks at .10 of that set's ordinary prompts; .01 of ordinary questions. docs/guardrails.md has
+it by family.
 """
 
 import asyncio
@@ -19,9 +19,13 @@ from rag.guardrails.rules import rule_hits
 
 AT_ONCE_CHARACTERS = 3_000
 """A longer text is looked through in a thread."""
+PASSAGE_MARGIN = 5.0
+"""How far over the threshold a passage must be. Documents are long, and full of orders to people:
+what a question may not say is ordinary there."""
 _BY_RULE = 0.95
 _WORTH_TELLING = 0.3
-_CLASSIFIED = "wording"
+WORDING = "wording"
+"""The kind of what the classifier finds."""
 _HIDDEN = 0.1
 """What a disguise adds: who hides an instruction means it."""
 
@@ -37,19 +41,21 @@ class InjectionCheck:
         return "injection"
 
     def scan(self, scanned: Scanned) -> Said | Coroutine[Any, Any, Said]:
+        above = PASSAGE_MARGIN if scanned.direction == "evidence" else 0.0
         if len(scanned.text) <= AT_ONCE_CHARACTERS:
-            return self.look(scanned.text)
-        return asyncio.to_thread(self.look, scanned.text)
+            return self.look(scanned.text, above=above)
+        return asyncio.to_thread(self.look, scanned.text, above=above)
 
-    def look(self, text: str) -> Report:
+    def look(self, text: str, *, above: float = 0.0) -> Report:
         """What is found in any reading of `text`; kinds are those of the rules, `wording` for the
-        classifier, and `hidden:…` where it was disguised."""
+        classifier, and `hidden:…` where it was disguised. The classifier must be `above` over its
+        threshold."""
         kinds: dict[str, float] = {}
         for reading in readings(text):
-            score = self.model.score(reading.text)
+            score = self.model.score(reading.text, above=above)
             found = dict.fromkeys(rule_hits(reading.text), _BY_RULE)
             if reading.how == "none":
-                found[_CLASSIFIED] = score
+                found[WORDING] = score
             elif found or score >= 0.5:
                 found[f"hidden:{reading.how}"] = min(1.0, max([score, *found.values()]) + _HIDDEN)
             for kind, each in found.items():

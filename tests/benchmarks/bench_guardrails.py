@@ -2,8 +2,9 @@
 
 CPU time, not wall time: the median over many runs of each input check, of all of them together as
 the flow runs them, of a passage that was seen before and one that was not, and of an output pushed
-word by word. `unseen` is the shipped check on `injection/unseen.tsv`: sentences of ours, written by hand
-and never trained on. Recall under disguise is of our own attacks (what they were trained on: how well an
+word by word. `held_out` is the shipped check on `injection/held_out.tsv`: attacks and look-alikes written by
+hand before anything was measured on them, never trained on and no version was chosen by them. `by_hand` are others: not trained on either, but looked at while the sentences
+that are were written. Recall under disguise is of our own attacks (what they were trained on: how well an
 attack is known matters less here than whether its disguise is undone).
 
     python tests/benchmarks/bench_guardrails.py --out bench/results/guardrails.json
@@ -36,7 +37,7 @@ QUESTION = (
 ANSWER = " ".join(f"Sentence {number} says that pumps need oil." for number in range(40))
 TENANT = TenantId("bench")
 RUNS = 300
-UNSEEN = Path(__file__).with_name("injection") / "unseen.tsv"
+SENTENCES = Path(__file__).with_name("injection")
 
 
 def scanned(text: str, direction: Direction = "input") -> Scanned:
@@ -104,21 +105,21 @@ def under_disguise() -> dict[str, float]:
     return figures
 
 
-def unseen() -> dict[str, Any]:
-    """Share that the shipped check stops, by family, and what it gets wrong."""
+def stopped_of(name: str) -> dict[str, Any]:
+    """Share that the shipped check stops of the sentences `name`, by family, and what it gets wrong."""
     check = InjectionCheck(load_linear("injection"))
     stopped: dict[str, list[bool]] = {}
     wrong: list[str] = []
-    for line in UNSEEN.read_text(encoding="utf-8").splitlines():
+    for line in (SENTENCES / f"{name}.tsv").read_text(encoding="utf-8").splitlines():
         kind, family, text = line.split("\t")
         stops = check.look(text).score >= 0.5
-        for name in (kind, f"{kind} {family}"):
-            stopped.setdefault(name, []).append(stops)
+        for group in (kind, f"{kind} {family}"):
+            stopped.setdefault(group, []).append(stops)
         if stops != (kind == "attack"):
             wrong.append(text)
     shares = {
-        name: {"stopped": round(sum(each) / len(each), 3), "of": len(each)}
-        for name, each in sorted(stopped.items())
+        group: {"stopped": round(sum(each) / len(each), 3), "of": len(each)}
+        for group, each in sorted(stopped.items())
     }
     return {**shares, "wrong": wrong}
 
@@ -135,7 +136,8 @@ def main() -> None:
     guardrails = Guardrails(checks=checks_for(policies), policies=policies)
     figures = {
         "cpu_ms": asyncio.run(costs(guardrails)),
-        "unseen": unseen(),
+        "held_out": stopped_of("held_out"),
+        "by_hand": stopped_of("by_hand"),
         "recall_under_disguise": under_disguise(),
     }
     report(figures, options.out)

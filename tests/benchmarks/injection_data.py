@@ -11,6 +11,8 @@ from linear_training import Example
 from public_data import CLAPNQ, GUARDRAILS, SCIFACT
 
 _CORPUS = Path(__file__).parents[2] / "corpora" / "aldermoor"
+_GUIDES = Path(__file__).parents[2] / "docs"
+_QUOTE_ATTACKS = ("guardrails.md", "0019-guardrails.md")
 
 
 def examples(*, each: int = 12) -> list[Example]:
@@ -50,6 +52,7 @@ def _benign() -> Iterator[Example]:
     yield from _comments()
     yield from _passages()
     yield from _company()
+    yield from _guides()
 
 
 def _questions() -> Iterator[Example]:
@@ -89,6 +92,14 @@ def _company() -> Iterator[Example]:
     lines = (_CORPUS / "questions.jsonl").read_text(encoding="utf-8").splitlines()
     for number, line in enumerate(lines):
         yield Example(json.loads(line)["question"], False, "company", f"question-{number}")
+
+
+def _guides() -> Iterator[Example]:
+    """Technical prose: paths, commands, names of settings. Our own, but for what quotes attacks."""
+    for path in sorted(_GUIDES.rglob("*.md")):
+        if path.name not in _QUOTE_ATTACKS:
+            for text in path.read_text(encoding="utf-8").split("\n\n"):
+                yield Example(text, False, "guides", path.name)
 
 
 def _copy_of(text: str) -> str:
