@@ -137,3 +137,6 @@ async def _keep(gateway: AccountedGateway, money: Money) -> None:
             await gateway.settle_late()
         except StorageUnavailable as error:
             log.warning("budgets were not swept", extra={"cause": str(error)})
+        except Exception:
+            # Whatever it is, the next round must come: what dead processes hold stays held else.
+            log.exception("budgets were not swept")

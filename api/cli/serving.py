@@ -83,6 +83,8 @@ def serve(
 
 
 def _serve(listener: socket.socket, settings: Settings, url: str, *, as_json: bool) -> None:
+    import uvloop  # noqa: PLC0415 - only a server needs it
+
     from api.cli.embedded import serve_on  # noqa: PLC0415 - heavy
     from api.logs import configure_logging  # noqa: PLC0415 - heavy
 
@@ -93,7 +95,8 @@ def _serve(listener: socket.socket, settings: Settings, url: str, *, as_json: bo
             show(f"Serving at {url} (stop with Ctrl-C).")
 
     configure_logging(settings.log.level)
-    asyncio.run(serve_on(listener, settings, serving=tell))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve_on(listener, settings, serving=tell))
 
 
 def worker(
@@ -158,6 +161,8 @@ def _listening(host: str, port: int) -> Generator[socket.socket]:
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise ConfigurationError(f"cannot listen on {host}:{port}: {reason}") from error
+    # Connections inherit it: what is written in two parts would wait 40 ms for the first to be heard.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with listener:
         yield listener
 

@@ -101,7 +101,8 @@ class _PolicyPart(_Part):
                     )
         return self
 
-    def policy(self) -> Policy:
+    def policy(self, described: Mapping[str, tuple[str, ...]]) -> Policy:
+        topics = self.topics
         return Policy(
             input=_rules(self.input),
             evidence=_rules(self.evidence),
@@ -116,7 +117,17 @@ class _PolicyPart(_Part):
                 unknown=self.classification.unknown,
                 actions=MappingProxyType(dict(self.classification.actions)),
             ),
-            topics=TopicRules(allowed=self.topics.allowed, denied=self.topics.denied),
+            topics=TopicRules(
+                allowed=topics.allowed,
+                denied=topics.denied,
+                described=MappingProxyType(
+                    {
+                        name: tuple(described[name])
+                        for name in (*topics.allowed, *topics.denied)
+                        if name in described
+                    }
+                ),
+            ),
             languages=self.languages,
         )
 
@@ -160,7 +171,7 @@ def policies_of(written: Mapping[str, Any], *, name: str) -> Policies:
     use_cases = {use: _merged(default, part) for use, part in file.use_cases.items()}
 
     def policy(merged: Mapping[str, Any], *where: str) -> Policy:
-        return _validated(_PolicyPart, merged, (name, *where)).policy()
+        return _validated(_PolicyPart, merged, (name, *where)).policy(file.topics)
 
     tenants: dict[TenantId, Policy] = {}
     tenant_use_cases: dict[tuple[TenantId, UseCase], Policy] = {}

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from rag.access import TenantId
 from rag.errors import OverBudget, StorageUnavailable
 from rag.gateway.alerts import NEARLY, PERCENTS, AlertStore, reached
+from rag.gateway.allowance import at_most
 from rag.gateway.batched_usage import BatchedUsage
 from rag.gateway.budgets import (
     NOTHING,
@@ -31,19 +32,15 @@ from rag.gateway.catalogue import Catalogue
 from rag.gateway.known_budgets import KnownBudgets
 from rag.gateway.money import Micro
 from rag.gateway.routing import Routes
-from rag.gateway.tokens import estimated_input
 from rag.gateway.usage import Used, used_of_attempts
 from rag.protocols import Completion
 from rag.trail import Attempt, Trail
-from rag.types import Usage
 
 LEASE = timedelta(minutes=10)
 """Longer than any call: after it, what a dead process held is given back."""
 SWEEP_PAUSE = timedelta(seconds=1)
 MOST_UNSETTLED = 10_000
 MOST_REMEMBERED = 50_000
-_GUESS_SHORT = (4, 3)
-"""A guess of tokens may be a third low: so much more is held."""
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -133,7 +130,7 @@ class AccountedGateway:
         """Settle what could not be settled when it was due. Errors: `StorageUnavailable`."""
         for reservation, spent in list(self._unsettled.values()):
             await self._count(reservation, spent)
-            del self._unsettled[reservation.id]
+            self._unsettled.pop(reservation.id, None)  # two may settle the same, which counts once
             self.figures.unsettled = len(self._unsettled)
 
     async def aclose(self) -> None:
@@ -228,17 +225,14 @@ class AccountedGateway:
 
     def _at_most(self, call: ModelCall) -> Amount:
         """What the dearest model that the call may go to takes for it."""
-        more, of = _GUESS_SHORT
-        said = -(-estimated_input(call.prompt.messages) * more // of)
         models = self._routes.route(call).models
         for model in models:
             if model.price is None and not model.extractive:
                 self._say_unpriced(model.name)
         if all(model.extractive for model in models):
             return NOTHING
-        usage = Usage(input_tokens=said, output_tokens=call.prompt.max_output_tokens)
-        dearest = max(self._catalogue.price_of(model.name).cost(usage) for model in models)
-        return Amount(dearest, usage.input_tokens + usage.output_tokens)
+        each = [at_most(call.prompt, self._catalogue.price_of(model.name)) for model in models]
+        return max(each, key=lambda amount: amount.money)
 
     def _say_unpriced(self, model: str) -> None:
         self.figures.unpriced += 1

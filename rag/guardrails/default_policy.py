@@ -13,7 +13,7 @@ DEFAULT: MappingProxyType[str, Any] = MappingProxyType(
         "max_characters": 16_000,
         "input": {
             "length": {"action": "block", "on_error": "closed"},
-            "injection": {"action": "block"},
+            "injection": {"action": "block", "on_error": "closed"},
             # What is found is masked on its way to a model, or keeps it in its region.
             "pii": {"action": "allow", "on_error": "closed"},
             "secrets": {"action": "flag", "on_error": "closed"},

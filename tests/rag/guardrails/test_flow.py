@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from rag.errors import ConfigurationError
-from rag.guardrails.checks import Check, Finding
+from rag.guardrails.checks import Check, Finding, Said, Scanned
 from rag.guardrails.judging import Cleared, Stopped
 from rag.guardrails.policy import Action, Rule, Stage
 from rag.guardrails.streaming import Released
@@ -110,6 +110,18 @@ async def test_a_dry_run_writes_down_what_it_would_have_done_and_does_nothing(
     assert await guards.check(scanned("pin 7788"), written) == Cleared("pin 7788")
     assert told(written.verdicts) == {"words": "masked", "scores": "blocked", "fails": "blocked"}
     assert all(verdict.dry_run for verdict in written.verdicts)
+
+
+async def test_a_check_that_itself_ran_out_of_time_did_not_take_too_long() -> None:
+    class Unreached:
+        name = "far"
+
+        async def scan(self, scanned: Scanned) -> Said:
+            raise TimeoutError(f"nobody answers for {scanned.text}")
+
+    written = trail()
+    await guardrails([Unreached()], policy(input={"far": Rule()})).check(scanned("text"), written)
+    assert written.verdicts[0].reason == "it failed (TimeoutError)"
 
 
 async def test_a_policy_that_names_a_check_that_is_not_there_is_no_policy() -> None:

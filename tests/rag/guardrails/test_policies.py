@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rag.access import TenantId
-from rag.adapters.policy_file import read_policies
+from rag.adapters.policy_file import policies_of, read_policies
 from rag.errors import ConfigurationError
 from rag.guardrails.policy import Action, Passages
 from rag.trail import UseCase
@@ -94,3 +94,13 @@ def test_every_mistake_is_named(tmp_path: Path, text: str, told: str) -> None:
 def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
         read_policies(tmp_path / "nowhere.yaml")
+
+
+def test_other_words_of_a_topic_make_another_policy() -> None:
+    def version(words: str, *, denied: str = "cars") -> str:
+        written = {"default": {"topics": {"denied": [denied]}}, "topics": {"cars": [words]}}
+        return policies_of(written, name="test").default.version
+
+    assert version("engine wheel") == version("engine wheel")
+    assert version("engine wheel") != version("engine brake")
+    assert version("engine wheel", denied="politics") == version("brake", denied="politics")
