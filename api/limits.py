@@ -9,7 +9,7 @@ from typing import Any
 
 from limits import RateLimitItem, parse_many
 from limits.aio.storage import MemoryStorage, RedisStorage
-from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from limits.aio.strategies import MovingWindowRateLimiter
 from limits.errors import StorageError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 
 
 class RateLimits:
-    """Counts calls of a caller and of a tenant in sliding windows, in Redis where there is one.
+    """Counts calls of a caller and of a tenant in moving windows, in Redis where there is one: in no
+    window, wherever it begins, are there more than the limit.
 
     While Redis does not answer, each process counts for itself, and says so in the log: callers
     are then limited per process instead of not at all.
@@ -40,10 +41,10 @@ class RateLimits:
         except ValueError as error:
             raise ConfigurationError(f"rate_limits: {error}") from error
         self._enabled = settings.enabled
-        self._local = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._local = MovingWindowRateLimiter(MemoryStorage())
         self._redis = _redis(redis_url) if redis_url else None
         self._shared = (
-            self._local if self._redis is None else SlidingWindowCounterRateLimiter(self._redis)
+            self._local if self._redis is None else MovingWindowRateLimiter(self._redis)
         )
 
     async def spend(self, tenant: TenantId, caller: str, key: str | None = None) -> None:
@@ -74,7 +75,7 @@ class RateLimits:
             await _hit(self._local, item, *names)
 
 
-async def _hit(limiter: SlidingWindowCounterRateLimiter, item: RateLimitItem, *names: str) -> None:
+async def _hit(limiter: MovingWindowRateLimiter, item: RateLimitItem, *names: str) -> None:
     if not await limiter.hit(item, *names):
         stats = await limiter.get_window_stats(item, *names)
         raise RateLimited(

@@ -1,5 +1,6 @@
 """Limits, health, metrics, logs and the description of the API."""
 
+import asyncio
 import io
 import json
 import logging
@@ -102,6 +103,18 @@ async def test_processes_that_share_a_redis_share_the_count(redis_url: str) -> N
         with pytest.raises(RateLimited) as refused:
             await process.spend(ACME, caller)
         assert refused.value.retry_after_s
+    for process in processes:
+        await process.aclose()
+
+
+async def test_of_many_calls_at_once_exactly_as_many_as_allowed_get_through(redis_url: str) -> None:
+    settings = RateLimitSettings(per_caller="30/hour")
+    processes = [RateLimits(settings, redis_url=redis_url) for _ in range(2)]
+    caller = f"user:{uuid.uuid4()}"
+    calls = [process.spend(ACME, caller) for process in processes for _ in range(40)]
+    ended = await asyncio.gather(*calls, return_exceptions=True)
+    assert sum(each is None for each in ended) == 30
+    assert sum(isinstance(each, RateLimited) for each in ended) == 50
     for process in processes:
         await process.aclose()
 
