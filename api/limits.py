@@ -43,9 +43,7 @@ class RateLimits:
         self._enabled = settings.enabled
         self._local = MovingWindowRateLimiter(MemoryStorage())
         self._redis = _redis(redis_url) if redis_url else None
-        self._shared = (
-            self._local if self._redis is None else MovingWindowRateLimiter(self._redis)
-        )
+        self._shared = self._local if self._redis is None else MovingWindowRateLimiter(self._redis)
 
     async def spend(self, tenant: TenantId, caller: str, key: str | None = None) -> None:
         """Count one call of `caller`, who came with `key`. Raises `RateLimited` with the seconds
