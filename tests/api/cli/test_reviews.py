@@ -15,21 +15,22 @@ def _good(ran: Ran) -> Ran:
 async def test_a_flagged_question_is_listed_shown_and_decided(tmp_path: Path) -> None:
     rag = CommandLine(tmp_path / "data")
     _good(await rag.run("init"))
-    assert "No answer" in _good(await rag.run("ask", FLAGGED, "--as", "user:1")).out
+    async with rag.serving():
+        assert "No answer" in _good(await rag.run("ask", FLAGGED, "--as", "user:1")).out
 
-    [waiting] = _good(await rag.run("reviews", "list", "--json")).json["reviews"]
-    assert (waiting["check"], waiting["direction"], waiting["state"]) == (
-        "secrets",
-        "input",
-        "open",
-    )
-    review = waiting["review_id"]
-    shown = _good(await rag.run("reviews", "show", review)).out
-    assert "secrets flagged the input" in shown and "user:1" in shown
-    assert "hunter2" not in shown
+        [waiting] = _good(await rag.run("reviews", "list", "--json")).json["reviews"]
+        assert (waiting["check"], waiting["direction"], waiting["state"]) == (
+            "secrets",
+            "input",
+            "open",
+        )
+        review = waiting["review_id"]
+        shown = _good(await rag.run("reviews", "show", review)).out
+        assert "secrets flagged the input" in shown and "user:1" in shown
+        assert "hunter2" not in shown
 
-    decided = await rag.run("reviews", "decide", review, "confirmed", "--note", "Changed it.")
-    assert _good(decided).out.startswith("confirmed by ")
-    other = await rag.run("reviews", "decide", review, "dismissed")
-    assert other.status != 0
-    assert "already" in other.err
+        decided = await rag.run("reviews", "decide", review, "confirmed", "--note", "Changed it.")
+        assert _good(decided).out.startswith("confirmed by ")
+        other = await rag.run("reviews", "decide", review, "dismissed")
+        assert other.status != 0
+        assert "already" in other.err
