@@ -9,6 +9,7 @@ from typing import Protocol
 
 from rag.access import PrincipalId, TenantId
 from rag.gateway.money import FREE, Micro
+from rag.gateway.routing import ANSWERS
 from rag.trail import Attempt, Trail, UseCase
 
 LONGEST_NAME = 255
@@ -97,9 +98,13 @@ def used_of_attempts(trail: Trail, attempts: Iterable[Attempt], *, prompt: str) 
 
 
 def used_of_request(trail: Trail, *, answered: bool) -> Used:
-    """A request that is over, on the model that was asked last with success. What its calls cost
-    is told by them."""
-    models = [attempt.model for attempt in trail.attempts if attempt.outcome == "ok"]
+    """A request that is over, on the model that answered it last; a rewriting's or a judge's says
+    nothing of that. What its calls cost is told by them."""
+    models = [
+        attempt.model
+        for attempt in trail.attempts
+        if attempt.outcome == "ok" and attempt.step in ANSWERS
+    ]
     key = _key_of(trail, model=models[-1] if models else "", prompt=trail.prompt)
     is_hit = trail.cache in {"exact", "semantic"}
     return {

@@ -15,7 +15,8 @@ from rag.gateway.usage import NO_USAGE, UsageCount, UsageKey, Used, used_of_requ
 from rag.gateway.usage_report import projection, unusual_days
 from rag.storage.database import Database
 from rag.storage.money.usage import UsageLedger
-from rag.trail import Account, RequestId, Trail, UseCase
+from rag.trail import Account, Attempt, RequestId, Trail, UseCase
+from rag.types import Usage
 from tests.budgets import ACME, ANNA, OTHER, TODAY
 
 
@@ -151,6 +152,35 @@ def test_an_answer_from_the_cache_is_told_with_what_it_saved() -> None:
     trail.cache = "miss"
     [count] = used_of_request(trail, answered=False).values()
     assert count == UsageCount(requests=1)
+
+
+def test_a_request_counts_for_the_model_that_answered_it_not_for_one_that_judged() -> None:
+    def attempt(model: str, step: str) -> Attempt:
+        return Attempt(
+            model=model,
+            deployment=f"{model}/1",
+            step=step,
+            outcome="ok",
+            usage=Usage(),
+            estimated=False,
+            cost=Micro(1),
+            started_at=datetime(2026, 11, 21, tzinfo=UTC),
+            first_token_ms=None,
+            total_ms=1.0,
+        )
+
+    trail = Trail(
+        request=RequestId("r"),
+        account=Account(tenant=ACME, user=ANNA),
+        use_case=UseCase.ASK,
+        endpoint="/v1/ask",
+        attempts=[
+            attempt("small", "rewrite"),
+            attempt("large", "answer"),
+            attempt("small", "judge"),
+        ],
+    )
+    assert [told.model for told in used_of_request(trail, answered=True)] == ["large"]
 
 
 # --- budgets as they are remembered --------------------------------------------------------------
