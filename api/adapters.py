@@ -18,8 +18,6 @@ from pydantic import SecretStr
 from api.settings import Settings
 from api.settings_gateway import LanguageModelSettings
 from api.settings_search import EmbedderSettings, RetrievalSettings
-from rag.adapters.answerability import Answerability
-from rag.adapters.extractive import ExtractiveLanguageModel
 from rag.adapters.late_interaction import LateInteractionReranker
 from rag.adapters.minilm import default_model_dir
 from rag.adapters.onnx_embedder import load_onnx_embedder
@@ -135,25 +133,6 @@ def fusion_of(settings: RetrievalSettings) -> Fusion:
             return reciprocal_rank_fusion
         case _:
             assert_never(settings.fusion)
-
-
-def build_language_model(settings: LanguageModelSettings, gate: Answerability) -> LanguageModel:
-    match settings.kind:
-        case "extractive":
-            return ExtractiveLanguageModel(answerability=gate)
-        case "openai":
-            return build_wire(
-                base_url=settings.base_url,
-                model=settings.model,
-                api_key=settings.api_key,
-                patience=patience_of(settings),
-            )
-        case "llama_index":
-            return build_llama_index(
-                settings.llama_index_class, settings.model, patience_of(settings)
-            )
-        case _:
-            assert_never(settings.kind)
 
 
 def patience_of(settings: LanguageModelSettings) -> Patience:

@@ -8,22 +8,19 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from time import perf_counter
 
 from rag.asking import Ask, scanned_of
 from rag.conversation.follow_ups import Leans
 from rag.conversation.rewriting import by_rule, standalone
 from rag.conversation.turns import Recalled, recall, transcript
 from rag.errors import Error
-from rag.gateway.batches import complete
 from rag.gateway.calls import Gateway, ModelCall
-from rag.gateway.money import Micro
 from rag.guardrails.flow import Guardrails
 from rag.guardrails.judging import Stopped
-from rag.prompts.choosing import Chosen, Outcome, PromptChoice
+from rag.prompts.choosing import Chosen, PromptChoice
 from rag.prompts.registry import render_values
+from rag.prompts.telling import complete_and_tell
 from rag.protocols import ModelPrompt
-from rag.trail import Trail
 
 REWRITE = "rewrite"
 
@@ -87,22 +84,11 @@ class Rewriting:
         )
 
     async def _written(self, ask: Ask, shown: str) -> str:
-        began = perf_counter()
         chosen = self.prompts.choose(REWRITE, ask.trail.account, locale=ask.locale)
-        ok = False
-        try:
-            written = await complete(self.gateway, self._call(ask, chosen, shown), ask.trail)
-            ok = True
-        finally:
-            self.prompts.record(
-                Outcome(
-                    chosen=chosen,
-                    ok=ok,
-                    grounded=None,
-                    latency_ms=(perf_counter() - began) * 1_000,
-                    cost=_cost_of(ask.trail),
-                )
-            )
+        call = self._call(ask, chosen, shown)
+        written = await complete_and_tell(
+            self.gateway, call, ask.trail, chosen=chosen, prompts=self.prompts
+        )
         return written.text
 
     def _call(self, ask: Ask, chosen: Chosen, shown: str) -> ModelCall:
@@ -126,7 +112,3 @@ class Rewriting:
             deadline_s=self.deadline_s,
             model=chosen.model,
         )
-
-
-def _cost_of(trail: Trail) -> Micro:
-    return Micro(sum(each.cost for each in trail.attempts if each.step == REWRITE))

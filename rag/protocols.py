@@ -227,20 +227,3 @@ class LanguageModel(Protocol):
         ...
 
     async def aclose(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Allowed:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class Blocked:
-    reason: str
-
-
-Verdict = Allowed | Blocked
-
-
-class Guardrail(Protocol):
-    async def check(self, text: str) -> Verdict: ...

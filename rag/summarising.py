@@ -7,7 +7,6 @@ summary can be had, sentences of the turns are chosen instead (`rag.conversation
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from time import perf_counter
 from typing import Literal
 
 from rag.conversation.turns import (
@@ -21,13 +20,14 @@ from rag.conversation.turns import (
     transcript,
 )
 from rag.errors import Error, OverBudget, PolicyForbids, RateLimited
-from rag.gateway.batches import Completed, complete
+from rag.gateway.batches import Completed
 from rag.gateway.calls import Gateway, Lane, ModelCall
 from rag.guardrails.checks import Scanned
 from rag.guardrails.flow import Guardrails
 from rag.guardrails.judging import Stopped
-from rag.prompts.choosing import Chosen, Outcome, PromptChoice
+from rag.prompts.choosing import Chosen, PromptChoice
 from rag.prompts.registry import render_values
+from rag.prompts.telling import complete_and_tell
 from rag.protocols import ModelPrompt
 from rag.sentences import split_sentences
 from rag.terms import codes_of, numbers_of
@@ -94,7 +94,9 @@ class Summarising:
         trail.prompt, trail.rollout = chosen.prompt.id, chosen.rollout
         call = self._call(chosen, older.shown, trail)
         try:
-            made = await self._made(chosen, call, trail)
+            made = await complete_and_tell(
+                self.gateway, call, trail, chosen=chosen, prompts=self.prompts
+            )
         except Error as error:
             return LeftOut(_why(error))
         sentences = _said_before(made, older.shown)
@@ -144,24 +146,6 @@ class Summarising:
             deadline_s=self.deadline_s,
             model=chosen.model,
         )
-
-    async def _made(self, chosen: Chosen, call: ModelCall, trail: Trail) -> Completed:
-        began = perf_counter()
-        ok = False
-        try:
-            made = await complete(self.gateway, call, trail)
-            ok = True
-        finally:
-            self.prompts.record(
-                Outcome(
-                    chosen=chosen,
-                    ok=ok,
-                    grounded=None,
-                    latency_ms=(perf_counter() - began) * 1_000,
-                    cost=trail.cost,
-                )
-            )
-        return made
 
     async def _guarded(
         self, text: str, scanned: Scanned, call: ModelCall, trail: Trail

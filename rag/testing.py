@@ -16,14 +16,11 @@ import numpy as np
 
 from rag.access import AccessList, AccessScope, TenantId
 from rag.protocols import (
-    Allowed,
-    Blocked,
     Completion,
     EmbeddedQuery,
     IndexPoint,
     ModelPrompt,
     Reranked,
-    Verdict,
 )
 from rag.types import (
     AnyOf,
@@ -138,16 +135,6 @@ class FixedRetriever:
 
     async def retrieve(self, query: Query) -> Retrieved:
         return Retrieved(hits=self.hits[: query.limit], timings_ms=MappingProxyType({}))
-
-
-@dataclass(frozen=True, slots=True)
-class BlocksWord:
-    """The guardrail that blocks any text with `word` in it."""
-
-    word: str
-
-    async def check(self, text: str) -> Verdict:
-        return Blocked("This cannot be answered.") if self.word in text else Allowed()
 
 
 @dataclass(slots=True)

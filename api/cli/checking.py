@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -138,4 +138,6 @@ def _tell(result: dict[str, Any]) -> None:
 
 
 def _plain(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)  # pyright: ignore[reportUnknownArgumentType]
+    if isinstance(value, tuple | list):
+        return ", ".join(map(str, cast("Sequence[object]", value)))
+    return str(value)

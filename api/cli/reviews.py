@@ -1,6 +1,6 @@
 """`rag reviews`: what guardrails flagged for you to look at, and what you say of it."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -93,7 +93,7 @@ def decide(
 
 def _told(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(map(str, value))  # pyright: ignore[reportUnknownArgumentType]
+        return ", ".join(map(str, cast("list[object]", value)))
     return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 

@@ -152,6 +152,8 @@ class Guardrails:
         stopped = judging.stopped
         if stopped is not None or not judging.asked:
             judging.leave()
+            if stopped is not None:
+                blocked.set_result(stopped)
             try:
                 yield Watch(blocked, stopped or outcome_of(scanned.text, judging.in_order()))
             finally:

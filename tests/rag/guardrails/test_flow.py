@@ -223,6 +223,7 @@ async def test_what_a_check_stops_at_once_is_not_even_begun() -> None:
         stopped = await watch.unless_stopped(work())
         assert isinstance(stopped, Stopped)
         assert [piece async for piece in watched] == [stopped]
+        assert watch.blocked.result() == stopped
     assert begun == []
     assert told(written.verdicts) == {"words": "blocked", "slow": "not_run"}
 
