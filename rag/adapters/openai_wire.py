@@ -166,10 +166,11 @@ class OpenAIWire:
         try:
             try:
                 response = await waiting.wait(self._post(prompt, patience, sending))
-            except aiohttp.ServerDisconnectedError:
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 if not sending.reused:
                     raise
-                # The endpoint closed a connection that lay idle, just as it was taken up again.
+                # The endpoint closed a connection that lay idle, just as it was taken up again: it
+                # is told by an end or, where we had begun to write, by a reset.
                 response = await waiting.wait(self._post(prompt, patience, _Sending()))
         except (ValueError, aiohttp.NonHttpUrlClientError) as error:
             # These errors show the address itself, and it may hold credentials.

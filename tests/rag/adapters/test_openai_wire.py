@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 import socket
+import struct
 import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
@@ -240,6 +241,69 @@ async def test_closing_the_stream_hangs_up_on_the_model() -> None:
         async with aclosing(model.stream(PROMPT)) as pieces:
             assert await anext(pieces) == "Very"
         await asyncio.wait_for(here.left.wait(), LONG)
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["ended", "reset"])
+async def test_a_kept_connection_that_the_endpoint_gave_up_meanwhile_is_no_failure(
+    *, reset: bool
+) -> None:
+    """Endpoints close what lies idle, and may do so just as the next question is on its way."""
+    connections, questions = 0, 0
+
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections, questions
+        connections += 1
+        try:
+            await _question(reader)
+            questions += 1
+            body = piece("Very") + STOP + DONE
+            writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+            await writer.drain()
+            await _question(reader)
+            questions += 1
+            if reset:
+                _send_a_reset(writer)
+        finally:
+            writer.close()
+
+    async with await asyncio.start_server(once, "127.0.0.1", 0) as server:
+        port: int = server.sockets[0].getsockname()[1]
+        async with model_at(f"http://127.0.0.1:{port}/v1") as model:
+            first = [each async for each in model.stream(PROMPT)]
+            assert [each async for each in model.stream(PROMPT)] == first
+
+    assert (connections, questions) == (2, 3)
+
+
+async def test_a_new_connection_that_is_reset_is_not_asked_again() -> None:
+    questions = 0
+
+    async def resetting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal questions
+        await _question(reader)
+        questions += 1
+        _send_a_reset(writer)
+        writer.close()
+
+    async with await asyncio.start_server(resetting, "127.0.0.1", 0) as server:
+        port: int = server.sockets[0].getsockname()[1]
+        async with model_at(f"http://127.0.0.1:{port}/v1") as model:
+            with pytest.raises(ModelUnavailable):
+                await anext(model.stream(PROMPT))
+
+    assert questions == 1
+
+
+async def _question(reader: asyncio.StreamReader) -> None:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+    [length] = [line for line in head.split("\r\n") if line.startswith("content-length:")]
+    await reader.readexactly(int(length.split(":")[1]))
+
+
+def _send_a_reset(writer: asyncio.StreamWriter) -> None:
+    """What is closed from here on ends with a reset instead of an end."""
+    given: socket.socket = writer.get_extra_info("socket")
+    given.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 async def test_a_slow_reader_is_not_the_models_fault() -> None:
