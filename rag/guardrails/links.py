@@ -19,7 +19,9 @@ from urllib.parse import unquote
 from rag.guardrails.checks import Finding, NotRun, Report, Said, Scanned
 from rag.types import Span
 
-_LABEL = r"\[(?:[^\[\]]|\[[^\[\]]*\])*+\]"
+# Before Python 3.11.5 a possessive group that holds a choice matches wrongly: only single signs are
+# repeated so here, and loops are written out.
+_LABEL = r"\[[^\[\]]*+(?:\[[^\[\]]*+\][^\[\]]*+)*\]"
 _TITLE = r"""(?:\s++(?:"[^"]*+"|'[^']*+'|\([^()]*+\)))?"""
 _CLOSED = rf"(?:>?{_TITLE}\s*+\)|>?\s*+\Z)"
 """What is not closed is no link, and what it would have swallowed may be one."""
@@ -27,15 +29,20 @@ _CLOSED = rf"(?:>?{_TITLE}\s*+\)|>?\s*+\Z)"
 
 def _place(kind: str) -> str:
     """Where a Markdown link leads. No other link or image begins within it."""
-    return rf"<?(?P<{kind}_to>(?<=<)[^<>\n]++|(?:[^ \n<>)\]]|\](?!\())++)"
+    sign = r"[^ \n<>)\]]"
+    return (
+        rf"<?(?P<{kind}_to>(?<=<)[^<>\n]++"
+        rf"|(?:{sign}|\](?!\()){sign}*+(?:\](?!\(){sign}*+)*)"
+    )
 
 
+_ATTRIBUTES = r"""[^<>=]*+(?:=(?:\s*+"[^"]*+"|\s*+'[^']*+'|)[^<>=]*+)*"""
 _PLACES = re.compile(
     rf"""
     (?P<image>!{_LABEL}\(\s*+{_place("image")}{_CLOSED})
     | (?P<link>{_LABEL}\(\s*+{_place("link")}{_CLOSED})
-    | (?P<reference>^\s{{0,3}}\[(?:[^\[\]\\]|\\.){{1,999}}+\]:\s*+<?(?P<reference_to>[^\s<>]++)>?)
-    | (?P<html><\s*+[a-z][a-z0-9-]*+(?=[\s/>])(?:=\s*+"[^"]*+"|=\s*+'[^']*+'|[^<>])*+>?)
+    | (?P<reference>^\s{{0,3}}\[(?:[^\[\]\\]|\\.){{1,999}}\]:\s*+<?(?P<reference_to>[^\s<>]++)>?)
+    | (?P<html><\s*+[a-z][a-z0-9-]*+(?=[\s/>]){_ATTRIBUTES}>?)
     | (?P<style>\burl\(\s*+["']?\s*+(?P<style_to>[^\s"'()]++)["']?\s*+\)?)
     | (?P<bare>\b(?P<bare_to>(?:[a-z][a-z0-9+.-]{{1,15}}:)?//[^\s<>"'\])]++|www\.[^\s<>"'\])]++
         |(?:javascript|data|vbscript|file|blob):[^\s<>"'\])]++))
