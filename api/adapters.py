@@ -23,6 +23,7 @@ from rag.adapters.minilm import default_model_dir
 from rag.adapters.onnx_embedder import load_onnx_embedder
 from rag.adapters.prefix_cache import PrefixCache, secret_of
 from rag.adapters.qdrant_edge import open_edge_index
+from rag.adapters.spans import trace_headers
 from rag.errors import ConfigurationError, StorageUnavailable
 from rag.fusion import Fusion, normalised_sum_fusion, reciprocal_rank_fusion
 from rag.gateway.catalogue import PromptCache
@@ -163,6 +164,7 @@ def build_wire(
         api_key=api_key,
         patience=patience,
         logprobs=logprobs,
+        trace_headers=trace_headers,
         prefix_cache=None
         if prompt_cache == "none"
         else PrefixCache(how=prompt_cache, secret=secret),

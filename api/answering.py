@@ -16,7 +16,6 @@ from api.money import Money, open_accounted
 from api.prompts import PromptsInUse
 from api.remembering import ServingMemory
 from api.settings import Settings
-from rag.access import PrincipalId
 from rag.adapters.answerability import Answerability
 from rag.adapters.spans import Spans, TracedMemory, TracedRetriever
 from rag.answering import Answerer
@@ -28,13 +27,11 @@ from rag.gateway.routing import Router
 from rag.gateway.token_rates import RateLimitedGateway
 from rag.gateway.when_spent import QuotingWhenSpent
 from rag.grounding import GroundingCheck
-from rag.guardrails.checks import Scanned
 from rag.guardrails.judge import ModelJudge
 from rag.prompts.registry import shipped_versions
 from rag.prompts.versions import Prompt
 from rag.protocols import Embedder
 from rag.summarising import Summarising
-from rag.trail import Account
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +91,7 @@ async def open_answering(
             settings,
             grounding=grounding,
             canary=lambda: prompts.canary,
-            judge=ModelJudge(gateway=masked, account_of=_judged_for),
+            judge=ModelJudge(gateway=masked),
         )
         background = await stack.enter_async_context(open_background())
         quotes_only = all(model.extractive for model in catalogue.models)
@@ -139,11 +136,6 @@ async def open_answering(
             ),
             background=background,
         )
-
-
-def _judged_for(scanned: Scanned) -> Account:
-    """Judging a text is the tenant's to pay."""
-    return Account(tenant=scanned.tenant, user=PrincipalId("app:guardrails"))
 
 
 def _own_prompts() -> list[Prompt]:

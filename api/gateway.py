@@ -26,6 +26,8 @@ from rag.gateway.routing import Routes
 from rag.gateway.singleflight import SharedCalls
 from rag.gateway.upstreams import Timed, Upstream
 
+_AFTER_AN_ATTEMPT_S = 30.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenGateway:
@@ -54,7 +56,7 @@ async def open_gateway(
     policy, health = fallback_policy_of(settings), Health()
     rooms = Rooms(batch_share=settings.gateway.batch_share)
     async with AsyncExitStack() as stack:
-        breaker = _breaker(settings, stack)
+        breaker = _breaker(settings, policy.patience, stack)
         upstreams: dict[str, Upstream] = {}
         watched: dict[str, Upstream] = {}
         for model in catalogue.models:
@@ -140,8 +142,8 @@ def fallback_policy_of(settings: Settings) -> FallbackPolicy:
     )
 
 
-def _breaker(settings: Settings, stack: AsyncExitStack) -> Breaker:
-    policy = _breaker_policy(settings.gateway)
+def _breaker(settings: Settings, patience: Patience, stack: AsyncExitStack) -> Breaker:
+    policy = breaker_policy_of(settings.gateway, patience)
     if settings.redis_url is None:
         return LocalBreaker(policy)
     from rag.adapters.redis_breaker import open_redis_breaker  # noqa: PLC0415 - redis
@@ -151,11 +153,13 @@ def _breaker(settings: Settings, stack: AsyncExitStack) -> Breaker:
     return breaker
 
 
-def _breaker_policy(settings: GatewaySettings) -> BreakerPolicy:
+def breaker_policy_of(settings: GatewaySettings, patience: Patience) -> BreakerPolicy:
+    """What the settings say; a probe is waited for as long as an attempt may take, and then some."""
     return BreakerPolicy(
         window_s=settings.breaker_window_s,
         failure_share=settings.breaker_failure_share,
         minimum_calls=settings.breaker_minimum_calls,
         open_s=settings.breaker_open_s,
         probes=settings.breaker_probes,
+        probe_lease_s=patience.total_s + _AFTER_AN_ATTEMPT_S,
     )

@@ -7,6 +7,7 @@ from api.generations import GenerationsInUse
 from api.money import Money
 from api.prompts import PromptsInUse
 from api.settings import Settings
+from ingestion.locks import Locks
 from rag.adapters.spans import Spans
 from rag.answering import Answerer
 from rag.asking_protocols import Retriever
@@ -69,3 +70,5 @@ class Platform:
     answer_cache: AnswerCache
     prompts: PromptsInUse
     spans: Spans = field(default_factory=Spans)
+    summing_up: Locks = field(default_factory=Locks)
+    """One summary of a conversation at a time: the next begins from what that one told."""

@@ -37,12 +37,18 @@ class _Work:
     summarising: Summarising
 
     async def sum_up(self, conversation: ConversationId, asked: Ask) -> None:
-        """Make a summary if one is due, keep it, and tell the audit of it."""
+        """Make a summary if one is due, keep it, and tell the audit of it. After one that another
+        answer began: of what that tells none is due any more."""
+        async with self.platform.summing_up.of(conversation):
+            await self._sum_up(conversation, asked)
+
+    async def _sum_up(self, conversation: ConversationId, asked: Ask) -> None:
         history = await self.platform.conversations.history(
             conversation, asked.principal, latest=MOST_TURNS
         )
         trail = Trail(
             request=RequestId(f"{asked.trail.request[:_ID_LENGTH]}-summary"),
+            after=asked.trail.request,
             account=asked.trail.account,
             use_case=UseCase.SUMMARISE,
             endpoint="summary",

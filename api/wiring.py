@@ -25,12 +25,13 @@ from api.platform import Platform
 from api.policies import policy_from
 from api.prompts import open_prompts
 from api.settings import Settings
+from api.tracing import traced
 from connectors.containers import Room
 from connectors.patience import PatientConnector
 from connectors.protocols import Connector
 from connectors.registry import build_connector
 from ingestion.dispatch import Bell, Dispatcher, running
-from ingestion.jobs import Work
+from ingestion.jobs import Work, run_job
 from ingestion.memory import MemoryBound, default_bound_bytes
 from ingestion.parsers.model import Limits
 from ingestion.parsers.subprocess_parser import open_parser
@@ -90,6 +91,7 @@ async def open_platform(
                 bell=bell,
                 concurrency=settings.ingestion.workers,
                 memory=memory_bound(settings),
+                run_job=traced(run_job, platform.spans),
             )
             await stack.enter_async_context(running(dispatcher, sole=settings.qdrant_url is None))
         yield platform

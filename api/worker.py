@@ -3,8 +3,11 @@
 import asyncio
 
 from api.settings import Settings
+from api.tracing import exporting, traced
 from api.wiring import memory_bound, open_worker
+from ingestion.jobs import run_job
 from ingestion.worker import QUEUE, open_redis, serve
+from rag.adapters.spans import Spans
 from rag.errors import ConfigurationError, StorageUnavailable
 
 
@@ -14,12 +17,13 @@ def run_worker(settings: Settings) -> None:
 
 
 async def _work(settings: Settings) -> None:
-    async with open_worker(settings) as work:
+    async with exporting(), open_worker(settings) as work:
         await serve(
             work,
             _redis_url(settings),
             concurrency=settings.ingestion.workers,
             memory=memory_bound(settings),
+            run_job=traced(run_job, Spans()),
         )
 
 

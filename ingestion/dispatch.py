@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from ingestion.jobs import Work, run_job
+from ingestion.jobs import RunJob, Work, run_job
 from ingestion.memory import MemoryBound
 from ingestion.upkeep import keep_order, tidy
 from rag.errors import StorageUnavailable
@@ -92,6 +92,7 @@ class Dispatcher:
     report_every: timedelta = timedelta(seconds=10)
     tidy_every: timedelta | None = timedelta(hours=1)
     """None where something else sees to it."""
+    run_job: RunJob = run_job
     owner: str = field(default_factory=new_owner)
     _now: _Now = field(default_factory=lambda: _Now(now()), init=False, repr=False)
 
@@ -158,7 +159,7 @@ class Dispatcher:
 
     async def _run(self, job: Job) -> None:
         try:
-            self._now.count(await run_job(job, self.work))
+            self._now.count(await self.run_job(job, self.work))
         except Exception:
             # One job must not end the others. Its lease runs out, and it is taken back.
             log.exception("job %s: how it went could not be recorded", job.id)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, assert_never
@@ -74,6 +74,10 @@ class Work:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     lease: timedelta = timedelta(seconds=60)
     rng: random.Random = field(default_factory=random.Random)
+
+
+RunJob = Callable[[Job, Work], Awaitable[JobState | None]]
+"""`run_job`, or what wraps it."""
 
 
 async def run_job(job: Job, work: Work) -> JobState | None:

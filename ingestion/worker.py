@@ -18,7 +18,7 @@ from arq.connections import RedisSettings, create_pool
 from redis.exceptions import RedisError
 
 from ingestion.dispatch import Bell, Dispatcher, running
-from ingestion.jobs import Work
+from ingestion.jobs import RunJob, Work, run_job
 from ingestion.memory import MemoryBound
 from ingestion.upkeep import tidy
 from rag.errors import StorageUnavailable
@@ -91,11 +91,21 @@ def build_worker(dispatcher: Dispatcher, redis: ArqRedis) -> Worker:
 
 
 async def serve(
-    work: Work, url: str, *, concurrency: int = 8, memory: MemoryBound | None = None
+    work: Work,
+    url: str,
+    *,
+    concurrency: int = 8,
+    memory: MemoryBound | None = None,
+    run_job: RunJob = run_job,
 ) -> None:
     """Work until SIGTERM or SIGINT, through restarts of Redis; then give the jobs back."""
     dispatcher = Dispatcher(
-        work=work, bell=Bell(), concurrency=concurrency, memory=memory, tidy_every=None
+        work=work,
+        bell=Bell(),
+        concurrency=concurrency,
+        memory=memory,
+        tidy_every=None,
+        run_job=run_job,
     )
     async with _until_told_to_stop() as stopped, running(dispatcher, sole=False):
         taking = asyncio.create_task(take_tickets(dispatcher, url))

@@ -230,7 +230,8 @@ class Answerer:
         if draft.is_settled:
             return None
         # The catalogue's name: what the provider calls the model is its own affair.
-        answered_by = ask.trail.attempts[-1].model if ask.trail.attempts else draft.model
+        own = [each.model for each in ask.trail.attempts if each.step == call.step]
+        answered_by = own[-1] if own else draft.model
         dearer = self.routes.escalation(call, answered_by)
         if draft.abstained or call.step == ANSWER_STRICT:
             return dearer

@@ -4,13 +4,14 @@ No document is read for it, so nothing is cited and nothing is checked against e
 """
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from rag.asking import TextReleased, TextRetracted, told
 from rag.gateway.calls import Gateway, ModelCall, Restarted
 from rag.guardrails.checks import Scanned
 from rag.guardrails.flow import Guardrails
 from rag.guardrails.judging import Stopped
+from rag.guardrails.said_before import SaidBefore
 from rag.guardrails.streaming import OutputEvent, OutputStream
 from rag.protocols import Completion
 from rag.trail import Trail
@@ -40,32 +41,37 @@ ChatEvent = TextReleased | TextRetracted | Said | Withheld
 class Chatter:
     gateway: Gateway
     guardrails: Guardrails
+    said_before: SaidBefore = field(default_factory=SaidBefore)
 
     async def stream(
         self, call: ModelCall, trail: Trail, *, in_pieces: bool = True
     ) -> AsyncGenerator[ChatEvent]:
         """Pieces as they may be shown, or all of it at once, then `Said` or `Withheld`. Closing it
         stops the model. Errors: those of the gateway."""
-        scanned = _scanned(call, trail)
+        written, scanned = _written(call), _scanned(call, trail)
         said = replace(scanned, text="", direction="output")
-        async with (
-            self.guardrails.watching(scanned, trail) as watch,
-            self.guardrails.output(said, trail, in_pieces=in_pieces) as output,
-            watch.begun(self.gateway.stream(call, trail)) as pieces,
-        ):
-            if isinstance(stopped := await watch.verdict(), Stopped):
-                yield Withheld(stopped.reason)
-                return
-            reply = _Reply(output)
-            async for piece in pieces:
-                for event in await reply.hear(piece):
-                    yield event
-                if reply.stopped is not None:
-                    yield Withheld(reply.stopped.reason)
+        try:
+            async with (
+                self.guardrails.watching(scanned, trail) as watch,
+                self.guardrails.output(said, trail, in_pieces=in_pieces) as output,
+                watch.begun(self.gateway.stream(call, trail)) as pieces,
+            ):
+                if isinstance(stopped := await watch.verdict(), Stopped):
+                    yield Withheld(stopped.reason)
                     return
-            for event in await reply.end():
-                yield event
-            yield reply.outcome()
+                reply = _Reply(output)
+                async for piece in pieces:
+                    for event in await reply.hear(piece):
+                        yield event
+                    if reply.stopped is not None:
+                        yield Withheld(reply.stopped.reason)
+                        return
+                for event in await reply.end():
+                    yield event
+                yield reply.outcome()
+        finally:
+            if written:
+                await self.said_before.mark(written, scanned, self.guardrails, trail)
 
 
 @dataclass(slots=True)
@@ -108,12 +114,16 @@ class _Reply:
         return told(events)
 
 
+def _written(call: ModelCall) -> list[str]:
+    return [
+        message.content for message in call.prompt.messages if message.role in _WRITTEN_BY_OTHERS
+    ]
+
+
 def _scanned(call: ModelCall, trail: Trail) -> Scanned:
     """What people wrote. The app's own system message is an instruction, and meant as one."""
     messages = call.prompt.messages
-    written = "\n\n".join(
-        message.content for message in messages if message.role in _WRITTEN_BY_OTHERS
-    )
+    written = "\n\n".join(_written(call))
     return Scanned(
         text=written,
         direction="input",

@@ -52,7 +52,8 @@ class Rewriting:
         recalled = await self._recalled(ask)
         shown = transcript(recalled)
         # A conversation that the asker's app sent has passed no check, and a policy may have changed.
-        said = replace(scanned_of(ask, "input"), text=shown)
+        kept = ask.conversation is not None
+        said = replace(scanned_of(ask, "input"), text=shown, repeated=kept)
         if isinstance(await self.guardrails.check(said, ask.trail), Stopped):
             return ask
         ask.trail.recalled = recalled.how

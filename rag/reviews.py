@@ -93,8 +93,13 @@ class ReviewQuery:
 
 def flags_of(trail: Trail) -> tuple[Flag, ...]:
     """What the checks of a request want looked at, each check once in each direction. A policy that
-    only watches wants nothing done, and so nothing looked at."""
-    flagged = (each for each in trail.verdicts if each.standing == "flagged" and not each.dry_run)
+    only watches wants nothing done, and so nothing looked at; and what an earlier request said is
+    looked at with that one."""
+    flagged = (
+        each
+        for each in trail.verdicts
+        if each.standing == "flagged" and not (each.dry_run or each.repeated)
+    )
     by_check: dict[tuple[str, Direction], list[GuardVerdict]] = {}
     for verdict in flagged:
         by_check.setdefault((verdict.check, verdict.direction), []).append(verdict)

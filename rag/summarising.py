@@ -5,7 +5,8 @@ summary can be had, sentences of the turns are chosen instead (`rag.conversation
 """
 
 import asyncio
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -25,15 +26,17 @@ from rag.gateway.calls import Gateway, Lane, ModelCall
 from rag.guardrails.checks import Scanned
 from rag.guardrails.flow import Guardrails
 from rag.guardrails.judging import Stopped
+from rag.guardrails.words import SURE, Kind, lexicon
 from rag.prompts.choosing import Chosen, PromptChoice
 from rag.prompts.registry import render_values
 from rag.prompts.telling import complete_and_tell
 from rag.protocols import ModelPrompt
 from rag.sentences import split_sentences
-from rag.terms import codes_of, numbers_of
+from rag.terms import codes_of, is_german, is_stop_word, numbers_of, stem, words_of
 from rag.trail import Trail
 
 SUMMARY = "summary"
+_POSSESSIVE = re.compile(r"['’]s?$")
 
 WhyNot = Literal["over_budget", "rate_limited", "forbidden", "no_model", "blocked", "nothing_left"]
 
@@ -87,6 +90,7 @@ class Summarising:
             tenant=trail.account.tenant,
             use_case=trail.use_case,
             question=older.shown,
+            repeated=True,
         )
         if isinstance(await self.guardrails.check(scanned, trail), Stopped):
             return LeftOut("blocked")
@@ -138,7 +142,7 @@ class Summarising:
         return ModelCall(
             prompt=prompt,
             account=trail.account,
-            request=trail.request,
+            request=trail.counts_for,
             use_case=trail.use_case,
             step=SUMMARY,
             quality="fast",
@@ -154,7 +158,8 @@ class Summarising:
         system = "\n".join(each.content for each in call.prompt.messages if each.role == "system")
         for direction in ("output", "evidence"):
             found = await self.guardrails.check(
-                replace(scanned, text=text, direction=direction, system=system), trail
+                replace(scanned, text=text, direction=direction, system=system, repeated=False),
+                trail,
             )
             if isinstance(found, Stopped):
                 return None
@@ -192,11 +197,38 @@ def _number_of_last(older: Sequence[Turn], history: History) -> int:
 
 
 def _said_before(made: Completed, shown: str) -> list[str]:
-    """The sentences of a summary that bring no number and no code which nobody said; of one that was
-    cut off, the last goes."""
+    """The sentences of a summary that bring no number, no code and no name which nobody said; of one
+    that was cut off, the last goes."""
     text = " ".join(made.text.split())
     sentences = [text[span.start : span.end] for span in split_sentences(text)]
     if made.completion.finish_reason == "length":
         sentences = sentences[:-1]
-    codes, numbers = codes_of(shown), numbers_of(shown)
-    return [each for each in sentences if codes_of(each) <= codes and numbers_of(each) <= numbers]
+    codes, numbers, words = codes_of(shown), numbers_of(shown), _stems(words_of(shown))
+    return [
+        each
+        for each in sentences
+        if codes_of(each) <= codes and numbers_of(each) <= numbers and _names_of(each) <= words
+    ]
+
+
+def _names_of(sentence: str) -> frozenset[str]:
+    """The stems of what may be names: capitals that are no ordinary word, or that English would not
+    write with one."""
+    german = is_german(sentence)
+    capitals = [(at, word) for at, word in enumerate(words_of(sentence)) if word[0].isupper()]
+    return _stems(
+        word
+        for at, word in capitals
+        if len(word) > 1
+        and not is_stop_word(word)
+        and ((at and not german) or _may_be_a_name(word))
+    )
+
+
+def _may_be_a_name(word: str) -> bool:
+    kinds = lexicon().word(word).kinds
+    return not kinds & SURE or bool(kinds & (Kind.NAME | Kind.ALSO_NAME | Kind.ALSO_TOWN))
+
+
+def _stems(words: Iterable[str]) -> frozenset[str]:
+    return frozenset(stem(_POSSESSIVE.sub("", word)) for word in words)

@@ -107,6 +107,9 @@ class GuardVerdict:
     """Why it was not run, or what it blocked for."""
     dry_run: bool = False
     """Whether the policy only watches: nothing was done about it."""
+    repeated: bool = False
+    """Whether it is of what was said, and looked at, in an earlier request: whoever was to look at
+    that has been asked to."""
     policy: str = ""
     """Version of the policy that decided."""
     took_ms: float = 0.0
@@ -142,6 +145,8 @@ class Trail:
     endpoint: str
     """The route or command that was called, such as `/v1/ask`."""
     on_behalf_of: bool = False
+    after: RequestId | None = None
+    """The request that this was done after, behind its answer, and whose spending it is."""
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     routes: list[RouteDecision] = field(default_factory=list[RouteDecision])
     attempts: list[Attempt] = field(default_factory=list[Attempt])
@@ -165,6 +170,11 @@ class Trail:
     """Whether a budget had no room for a model, and passages were quoted instead."""
     classification: str = ""
     """The most confidential `access_level` of what was sent."""
+
+    @property
+    def counts_for(self) -> RequestId:
+        """The request that a budget of each request counts this for."""
+        return self.after or self.request
 
     @property
     def cost(self) -> Micro:

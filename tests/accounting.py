@@ -9,6 +9,7 @@ from rag.errors import StorageUnavailable
 from rag.gateway.accounting import AccountedGateway
 from rag.gateway.batched_usage import BatchedUsage
 from rag.gateway.budgets import (
+    EACH,
     Amount,
     Budget,
     Budgets,
@@ -174,12 +175,14 @@ class Bench:
             caps=self.caps,
         )
 
-    async def allow(self, money: int | None = None, tokens: int | None = None) -> Limit:
-        """Sets the tenant's budget of the day."""
+    async def allow(
+        self, money: int | None = None, tokens: int | None = None, *, level: Level = Level.TENANT
+    ) -> Limit:
+        """Sets the tenant's budget of the day, or the one that each request (user, …) has."""
         budget = Budget(
             tenant=ACME,
-            level=Level.TENANT,
-            subject="",
+            level=level,
+            subject="" if level is Level.TENANT else EACH,
             window=Window.DAY,
             money=None if money is None else Micro(money),
             tokens=tokens,

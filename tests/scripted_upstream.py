@@ -65,6 +65,8 @@ class CutOff:
     """The connection breaks in the middle of the answer."""
 
     after: str = "Very"
+    released: asyncio.Event | None = None
+    """Waited for after the words: a test that decides when it breaks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,8 @@ class ScriptedUpstream:
                 await self._answer(response, reply)
             case CutOff():
                 await self._say(response, reply.after)
+                if reply.released is not None:
+                    await reply.released.wait()
             case Raw():
                 if reply.after:
                     await self._say(response, reply.after)

@@ -46,6 +46,11 @@ class KeptSpan(Span):
     def get_span_context(self) -> SpanContext:
         return self._context
 
+    @property
+    def traceparent(self) -> str:
+        """How W3C writes this span for those that are called under it."""
+        return f"00-{self._context.trace_id:032x}-{self._context.span_id:016x}-01"
+
     def set_attributes(self, attributes: types.Attributes) -> None:
         self.attributes |= dict(attributes or {})
 

@@ -18,8 +18,10 @@ from rag.asking import TextReleased, TextRetracted
 from rag.chatting import ChatEvent, Said, Withheld
 from rag.errors import Forbidden, InvalidRequest
 from rag.gateway.calls import ModelCall
+from rag.gateway.routing import ANSWERS
 from rag.protocols import Message, ModelPrompt
 from rag.trail import RequestId, Trail
+from rag.types import Usage
 
 MOST_OUTPUT = 1_024
 """Tokens, where the app does not say how many it wants."""
@@ -84,7 +86,7 @@ async def told_by_model(
                 "finish_reason": finish,
             }
         ],
-        "usage": usage_of(trail.usage),
+        "usage": usage_of(_answering(trail)),
     }
     return JSONResponse(body)
 
@@ -116,10 +118,19 @@ async def stream_model(
                     case Withheld(reason):
                         after = before + chunk({"content": reason}, "content_filter")
                 before = b""
-            after += data(start | {"choices": [], "usage": usage_of(trail.usage)})
+            after += data(start | {"choices": [], "usage": usage_of(_answering(trail))})
         except Exception as error:  # noqa: BLE001 - the status is sent: an event is all that is left
             after = before + data({"error": problem_in_stream(error, trace_id=trail.request)})
     yield after + b"data: [DONE]\n\n"
+
+
+def _answering(trail: Trail) -> Usage:
+    """What the model was called for; what checks spent beside it is nothing that the app asked for."""
+    total = Usage()
+    for attempt in trail.attempts:
+        if attempt.step in ANSWERS:
+            total += attempt.usage
+    return total
 
 
 async def _audited(

@@ -4,14 +4,8 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Sequence
-from itertools import islice
 from math import sqrt
 from typing import Protocol, TypeVar
-
-import numpy as np
-
-from rag.protocols import Embedder
-from rag.types import Vector
 
 _T = TypeVar("_T")
 _WINDOW = 3
@@ -42,44 +36,14 @@ class LexicalBreakpoints:
         return await asyncio.to_thread(lambda: [_lexical_distances(given) for given in passages])
 
 
-class EmbeddedBreakpoints:
-    """By the cosine of the sentences' embeddings, averaged over each side of the gap."""
-
-    def __init__(self, embedder: Embedder) -> None:
-        self._embedder = embedder
-
-    @property
-    def name(self) -> str:
-        return f"embedded by {self._embedder.name}"
-
-    async def distances(self, passages: Sequence[Sequence[str]]) -> list[list[float]]:
-        flat = [sentence for sentences in passages for sentence in sentences]
-        embeddings = await self._embedder.embed_documents(flat)
-        remaining = iter([embedding.vector for embedding in embeddings])
-        found: list[list[float]] = []
-        for sentences in passages:
-            own = list(islice(remaining, len(sentences)))
-            found.append(
-                [
-                    1 - _cosine(np.sum(left, axis=0), np.sum(right, axis=0))
-                    for left, right in _sides(own)
-                ]
-            )
-        return found
-
-
-def _cosine(left: Vector, right: Vector) -> float:
-    return float(left @ right / (np.linalg.norm(left) * np.linalg.norm(right)))
-
-
 def _lexical_distances(sentences: Sequence[str]) -> list[float]:
     words = [
         Counter(word[:_STEM] for word in _WORD.findall(sentence.lower())) for sentence in sentences
     ]
-    return [1 - _overlap(_sum(left), _sum(right)) for left, right in _sides(words)]
+    return [1 - _overlap(_sum(left), _sum(right)) for left, right in sides_of_gaps(words)]
 
 
-def _sides(items: Sequence[_T]) -> list[tuple[Sequence[_T], Sequence[_T]]]:
+def sides_of_gaps(items: Sequence[_T]) -> list[tuple[Sequence[_T], Sequence[_T]]]:
     """What stands within the window before and after each gap."""
     return [
         (items[max(0, gap - _WINDOW) : gap], items[gap : gap + _WINDOW])

@@ -6,7 +6,7 @@ On the hot path of every question: aiohttp, and as little as can be done for a p
 import asyncio
 import json
 import math
-from collections.abc import AsyncGenerator, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -89,6 +89,8 @@ class OpenAIWire:
     """Whether the endpoint is asked how sure it was of each token."""
     prefix_cache: PrefixCache | None = None
     """None: the endpoint is told nothing of prompts that begin alike."""
+    trace_headers: Callable[[], Mapping[str, str]] = dict
+    """Sent with each call, so that the endpoint's own trace goes on from ours; none as it comes."""
     connections: HttpConnections = field(default_factory=HttpConnections)
 
     @property
@@ -151,7 +153,7 @@ class OpenAIWire:
         return self.connections.session.post(
             self._url("chat/completions"),
             data=json.dumps(self._body(prompt)).encode(),
-            headers=self._headers(),
+            headers={**self._headers(), **self.trace_headers()},
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=None, connect=patience.connect_s),
             trace_request_ctx=sending,

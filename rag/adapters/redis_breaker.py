@@ -4,10 +4,11 @@ Each operation is one script, so no two processes ever decide from the same stat
 not answer, each process decides for itself, and says so in the log.
 """
 
+import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from redis.asyncio import Redis
@@ -35,6 +36,10 @@ local function forget(pattern)
   for _, name in ipairs(fields) do
     if string.find(name, pattern) then redis.call('HDEL', key, name) end
   end
+end
+local function keep(seconds)
+  -- For so long at least: a cooldown may be longer than all that is counted.
+  if redis.call('TTL', key) < seconds then redis.call('EXPIRE', key, math.ceil(seconds)) end
 end
 local function open(open_s)
   redis.call('HINCRBY', key, 'opening', 1)
@@ -66,7 +71,9 @@ for i = 1, #fields, 2 do
     end
   end
 end
-if running >= probes then return {'not_now', tostring(first - now)} end
+if running >= probes then
+  return {'not_now', tostring(math.min(first - now, tonumber(ARGV[5])))}
+end
 set('p:' .. name, now + lease_s)
 return {'probe', tostring(get('opening') or 0)}
 """
@@ -80,7 +87,7 @@ local window_s, slices = tonumber(ARGV[5]), tonumber(ARGV[6])
 local share, minimum = tonumber(ARGV[7]), tonumber(ARGV[8])
 local open_s, probes = tonumber(ARGV[9]), tonumber(ARGV[10])
 -- A circuit that nobody has asked for in so long is forgotten.
-redis.call('EXPIRE', key, math.ceil(math.max(window_s, open_s) * 100))
+keep(math.max(window_s, open_s) * 100)
 if probe ~= '' then
   if redis.call('HDEL', key, 'p:' .. probe) == 0 then return 0 end
   if opening ~= (get('opening') or 0) then return 0 end
@@ -122,7 +129,7 @@ _COOL_DOWN = (
     + """
 local untill = now + tonumber(ARGV[2])
 if untill > (get('cool_until') or 0) then set('cool_until', untill) end
-redis.call('EXPIRE', key, math.ceil(tonumber(ARGV[2])) + 3600)
+keep(tonumber(ARGV[2]) + 3600)
 """
 )
 
@@ -154,6 +161,7 @@ class RedisBreaker:
         self._now = now
         self._alone = LocalBreaker(self._policy, now=now or time.monotonic)
         self._alone_until = 0.0
+        self._running: set[asyncio.Task[Any]] = set()
         self._admit: Any = redis.register_script(_ADMIT)
         self._report: Any = redis.register_script(_REPORT)
         self._release: Any = redis.register_script(_RELEASE)
@@ -161,10 +169,22 @@ class RedisBreaker:
         self._circuit: Any = redis.register_script(_CIRCUIT)
 
     async def admit(self, deployment: str) -> Permit | NotNow:
+        asking = self._begin(self._asked(deployment))
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            # Whether it is a probe is not known yet: whoever asked is gone, so it is given back.
+            self._begin(self._given_back(asking))
+            raise
+
+    async def _asked(self, deployment: str) -> Permit | NotNow:
         policy, probe = self._policy, uuid.uuid4().hex
 
         async def shared() -> Permit | NotNow:
-            arguments = (self._clock(), policy.probes, policy.probe_lease_s, probe)
+            arguments = (
+                *(self._clock(), policy.probes, policy.probe_lease_s, probe),
+                policy.open_s,
+            )
             [kind, *rest] = await self._admit(keys=[self._key(deployment)], args=arguments)
             match _text(kind):
                 case "call":
@@ -176,6 +196,10 @@ class RedisBreaker:
 
         return await self._or_alone(shared, lambda: self._alone.admit(deployment))
 
+    async def _given_back(self, asking: "asyncio.Task[Permit | NotNow]") -> None:
+        if isinstance(given := await asking, Permit):
+            await self.release(given)
+
     async def report(self, permit: Permit, *, ok: bool) -> None:
         policy = self._policy
         arguments = (
@@ -183,17 +207,20 @@ class RedisBreaker:
             *(policy.slices, policy.failure_share, policy.minimum_calls, policy.open_s),
             policy.probes,
         )
-        await self._or_alone(
+        telling = self._or_alone(
             lambda: self._report(keys=[self._key(permit.deployment)], args=arguments),
             lambda: self._alone.report(permit, ok=ok),
         )
+        # A probe is given back also where whoever made it is cancelled meanwhile.
+        await (asyncio.shield(self._begin(telling)) if permit.probe else telling)
 
     async def release(self, permit: Permit) -> None:
         if permit.probe:
-            await self._or_alone(
+            releasing = self._or_alone(
                 lambda: self._release(keys=[self._key(permit.deployment)], args=(permit.probe,)),
                 lambda: self._alone.release(permit),
             )
+            await asyncio.shield(self._begin(releasing))
 
     async def cool_down(self, deployment: str, *, seconds: float) -> None:
         await self._or_alone(
@@ -209,7 +236,16 @@ class RedisBreaker:
         return await self._or_alone(shared, lambda: self._alone.circuit(deployment))
 
     async def aclose(self) -> None:
+        while self._running:
+            await asyncio.wait(self._running)
         await self._redis.aclose()
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """A task that goes on where whoever waits for it is cancelled."""
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
 
     def _key(self, deployment: str) -> str:
         return f"{self._prefix}{deployment}"

@@ -5,7 +5,7 @@ span and returns. Names are those of OpenTelemetry's conventions for generative 
 one (`gen_ai.*`, in development at 1.44), else they begin with `rag.`.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,6 +23,7 @@ from opentelemetry.trace import (
 from rag.asking import Ask
 from rag.asking_protocols import AnswerMemory, Made, Retriever
 from rag.gateway.answer_cache.entries import CachedAnswer
+from rag.gateway.routing import ANSWERS
 from rag.prompts.choosing import Chosen
 from rag.protocols import EmbeddedQuery, Reranked, Reranker
 from rag.trail import Attempt, GuardVerdict, RouteDecision, Trail
@@ -34,6 +35,17 @@ Value = str | bool | int | float | list[str]
 def is_told() -> bool:
     """Whether somebody collects the span that this runs under."""
     return get_current_span().is_recording()
+
+
+def trace_headers() -> Mapping[str, str]:
+    """The W3C `traceparent` of the current span, for a server that is called under it; nothing where
+    nobody collects that span. The caller's `tracestate` and baggage stay here."""
+    span = get_current_span()
+    if not span.is_recording():
+        return {}
+    context = span.get_span_context()
+    flags = context.trace_flags & 0xFF
+    return {"traceparent": f"00-{context.trace_id:032x}-{context.span_id:016x}-{flags:02x}"}
 
 
 def our_tracer() -> Tracer:
@@ -145,7 +157,8 @@ def _of_request(trail: Trail, decision: str) -> dict[str, Value]:
     }
     told |= {name: value for name, value in optional.items() if value is not None}
     if trail.attempts:
-        told |= {"gen_ai.response.model": trail.attempts[-1].model, **_of_usage(trail.usage)}
+        answering = [each for each in trail.attempts if each.step in ANSWERS] or trail.attempts
+        told |= {"gen_ai.response.model": answering[-1].model, **_of_usage(trail.usage)}
     return told
 
 

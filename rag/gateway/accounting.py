@@ -61,6 +61,15 @@ class AccountingFigures:
     """Calls whose cost waits to be counted."""
 
 
+@dataclass(slots=True)
+class _Held:
+    """What is held for one call, until it is settled."""
+
+    reservations: list[Reservation]
+    over: bool = False
+    """Whether the call is: nobody would settle what is held after that."""
+
+
 class AccountedGateway:
     """Satisfies `Gateway`. Stands right around the gateway that makes the attempts.
 
@@ -107,7 +116,7 @@ class AccountedGateway:
         limits = await self._limits(call, trail)
         at_most = self._at_most(call) if limits else NOTHING
         reservation = None if at_most == NOTHING else await self._reserved(call, limits, at_most)
-        held = [] if reservation is None else [reservation]
+        held = _Held([] if reservation is None else [reservation])
         if reservation is not None:
             # What is held covers one attempt: for each that follows a billed one, more is held.
             call = replace(call, hold_more=partial(self._hold_more, call, limits, held))
@@ -118,12 +127,15 @@ class AccountedGateway:
                 async for piece in pieces:
                     yield piece
         finally:
+            held.over = True
             trail.attempts += own.attempts
             used = used_of_attempts(trail, own.attempts, prompt=call.prompt.prompt)
             if reservation is None:
                 self._usage.note(used)
             else:
-                settling = self._begin(self._settle_all(held, _spent(own.attempts), used))
+                settling = self._begin(
+                    self._settle_all(held.reservations, _spent(own.attempts), used)
+                )
                 await asyncio.shield(settling)
 
     async def settle_late(self) -> None:
@@ -178,13 +190,20 @@ class AccountedGateway:
         return reservation
 
     async def _hold_more(
-        self, call: ModelCall, limits: tuple[Limit, ...], held: list[Reservation], amount: Amount
+        self, call: ModelCall, limits: tuple[Limit, ...], held: "_Held", amount: Amount
     ) -> bool:
-        """Whether there is room for one more attempt; it is held then."""
+        """Whether there is room for one more attempt; it is held then. For a call that is over
+        nothing is held: one that is shared goes on without those who left it."""
+        if held.over:
+            return False
         try:
-            held.append(await self._reserved(call, limits, amount))
+            reservation = await self._reserved(call, limits, amount)
         except OverBudget:
             return False
+        if held.over:
+            await asyncio.shield(self._begin(self._settle(reservation, NOTHING, {})))
+            return False
+        held.reservations.append(reservation)
         return True
 
     async def _reserve(self, reservation: Reservation) -> None:

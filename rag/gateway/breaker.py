@@ -34,7 +34,8 @@ class BreakerPolicy:
     probes: int = 2
     """At once while half open, and how many successes close the circuit."""
     probe_lease_s: float = 120.0
-    """After so long a probe that never came back makes room for another."""
+    """After so long a probe that never came back makes room for another. Longer than any attempt:
+    else more than so many probes would run at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,8 @@ class LocalBreaker:
             return NotNow(state.open_until - now)
         state.probes = {probe: ends for probe, ends in state.probes.items() if now < ends}
         if len(state.probes) >= self._policy.probes:
-            return NotNow(min(state.probes.values()) - now)
+            # Their leases say when they must be back; that is late to ask again.
+            return NotNow(min(min(state.probes.values()) - now, self._policy.open_s))
         self._given += 1
         probe = str(self._given)
         state.probes[probe] = now + self._policy.probe_lease_s

@@ -25,21 +25,37 @@ class Chain:
     for."""
     stricter: bool = False
     """Whether an answer did not satisfy the schema."""
-    rejected: bool = False
-    """Whether each deployment that was called found the request itself at fault."""
     owes: bool = False
     """Whether an attempt was billed since the budgets last held enough for one."""
     last: Failed | None = None
     """The last failure that is no rejection."""
-    retry_after_s: float | None = None
-    """When the first of those that were not asked, or were busy, may be asked again."""
     _at: int = -1
     _round: int = 0
+    _rejects: bool = False
+    """Whether the model that is tried now found the request itself at fault."""
+    _might_take_it: bool = False
+    """Whether one before it did not: it failed, or was not asked."""
+    _comes_back_s: float | None = None
+    """When the first of its deployments that were not asked, or were busy, may be asked again."""
+    _others_come_back_s: float | None = None
+    """The same of the models before it, but for those that found the request at fault."""
     _left: list[Deployment] = field(default_factory=list[Deployment])
     _again: list[Deployment] = field(default_factory=list[Deployment])
 
     def __post_init__(self) -> None:
         self._next_model()
+
+    @property
+    def rejected(self) -> bool:
+        """Whether every model found the request itself at fault. One that was busy, out of time or
+        faulty might take it later, as it stands."""
+        return self._at >= len(self.models) and not self._might_take_it
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """When the first that was not asked, or was busy, may be asked again."""
+        own = None if self._rejects else self._comes_back_s
+        return _sooner(own, self._others_come_back_s)
 
     @property
     def model(self) -> ModelSpec | None:
@@ -73,14 +89,13 @@ class Chain:
         self._left.remove(deployment)
         if isinstance(how, Rejected):
             if how.by_all:
-                self.rejected = self.last is None
+                self._rejects = True
                 self.skip_model()
                 return
             # Its own address or key is at fault.
-            self.last, self.rejected = Failed("server_error"), False
+            self.last = Failed("server_error")
             return
         self.last = how
-        self.rejected = False
         self.stricter = self.stricter or how.outcome == "wrong_schema"
         if how.retry_after_s is not None:
             self._come_back(how.retry_after_s)
@@ -88,6 +103,10 @@ class Chain:
             self._again.append(deployment)
 
     def _next_model(self) -> None:
+        self._others_come_back_s = self.retry_after_s
+        if self._at >= 0:
+            self._might_take_it = self._might_take_it or not self._rejects
+        self._rejects, self._comes_back_s = False, None
         self._at += 1
         self._round = self.pause_before = 0
         more = self._at < len(self.models)
@@ -95,5 +114,9 @@ class Chain:
         self._again = []
 
     def _come_back(self, seconds: float) -> None:
-        known = self.retry_after_s
-        self.retry_after_s = seconds if known is None else min(known, seconds)
+        self._comes_back_s = _sooner(self._comes_back_s, seconds)
+
+
+def _sooner(one: float | None, other: float | None) -> float | None:
+    known = [each for each in (one, other) if each is not None]
+    return min(known, default=None)

@@ -28,6 +28,7 @@ _TIER_OF_QUALITY: Mapping[Quality, Tier] = {
 ANSWER, ANSWER_STRICT = "answer", "answer-strict"
 """The step whose model writes what the asker reads; the one after a model that invented."""
 ANSWERS = frozenset({ANSWER, ANSWER_STRICT})
+"""A judge's attempts, and those of a rewriting, say nothing of the answer."""
 
 Complexity = Callable[[str, RetrievalSignals | None], float]
 """How hard a question is with what was found for it: 0 easy to 1 hard."""

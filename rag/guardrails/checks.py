@@ -1,11 +1,11 @@
 """What a guardrail is: it scans a text and reports; a policy decides what follows."""
 
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from rag.access import TenantId
-from rag.trail import Direction, UseCase
+from rag.trail import Direction, Trail, UseCase
 from rag.types import Evidence, Span
 
 
@@ -22,6 +22,11 @@ class Scanned:
     evidence: Sequence[Evidence] = ()
     system: str = ""
     """The system prompt as it was sent, canary and all, for checks of what leaks."""
+    repeated: bool = False
+    """Whether all of it was said, and looked at, in earlier requests."""
+    trail: Trail | None = field(default=None, compare=False, repr=False)
+    """Of the request that the text belongs to, which pays for what a check spends; the guardrails
+    put it here. No check goes by it."""
 
 
 @dataclass(frozen=True, slots=True)

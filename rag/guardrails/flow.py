@@ -12,7 +12,7 @@ Every verdict is written to the trail, also of checks that did not get to look.
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from rag.guardrails.checks import Check, Scanned
@@ -136,7 +136,10 @@ class Guardrails:
         """All checks of `scanned.direction` on a whole text, at the same time."""
         policy = self.policies.of(scanned.tenant, scanned.use_case)
         judged = await judge_all(
-            self._by_name, scanned, policy=policy, rules=policy.rules(scanned.direction)
+            self._by_name,
+            replace(scanned, trail=trail),
+            policy=policy,
+            rules=policy.rules(scanned.direction),
         )
         trail.verdicts.extend(each.verdict for each in judged)
         return outcome_of(scanned.text, judged)
@@ -147,7 +150,8 @@ class Guardrails:
         and recorded as `not_run`."""
         policy = self.policies.of(scanned.tenant, scanned.use_case)
         rules = policy.rules(scanned.direction)
-        judging = begin(self._by_name, scanned, policy=policy, rules=rules)
+        asked = replace(scanned, trail=trail)
+        judging = begin(self._by_name, asked, policy=policy, rules=rules)
         blocked: asyncio.Future[Stopped] = asyncio.get_running_loop().create_future()
         stopped = judging.stopped
         if stopped is not None or not judging.asked:
@@ -177,7 +181,9 @@ class Guardrails:
     ) -> Isolated:
         """The passages that may be sent to a model, numbered anew. `scanned` says who asks."""
         policy = self.policies.of(scanned.tenant, scanned.use_case)
-        isolated, verdicts = await isolate(evidence, scanned, checks=self._by_name, policy=policy)
+        isolated, verdicts = await isolate(
+            evidence, replace(scanned, trail=trail), checks=self._by_name, policy=policy
+        )
         trail.verdicts.extend(verdicts)
         return isolated
 
@@ -189,7 +195,8 @@ class Guardrails:
         `scanned` says what it is about; its text is not read."""
         policy = self.policies.of(scanned.tenant, scanned.use_case)
         waits = policy.strict or not in_pieces
-        stream = OutputStream(self._by_name, scanned=scanned, policy=policy, waits=waits)
+        asked = replace(scanned, trail=trail)
+        stream = OutputStream(self._by_name, scanned=asked, policy=policy, waits=waits)
         try:
             yield stream
         finally:

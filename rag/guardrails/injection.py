@@ -12,14 +12,16 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from rag.guardrails.checks import Finding, Report, Said, Scanned
+from rag.guardrails.checks import Finding, NotRun, Report, Said, Scanned
 from rag.guardrails.linear import LinearModel
 from rag.guardrails.readings import readings
 from rag.guardrails.rules import rule_hits
 
 AT_ONCE_CHARACTERS = 3_000
 """A longer text is looked through in a thread."""
-PASSAGE_MARGIN = 5.0
+MOST_CHARACTERS = 400_000
+"""A longer text is not looked through at all: a part of it would prove nothing of the rest."""
+PASSAGE_MARGIN = 4.0
 """How far over the threshold a passage must be. Documents are long, and full of orders to people:
 what a question may not say is ordinary there."""
 _BY_RULE = 0.95
@@ -41,6 +43,8 @@ class InjectionCheck:
         return "injection"
 
     def scan(self, scanned: Scanned) -> Said | Coroutine[Any, Any, Said]:
+        if len(scanned.text) > MOST_CHARACTERS:
+            return NotRun("the text is too long to be looked through")
         above = PASSAGE_MARGIN if scanned.direction == "evidence" else 0.0
         if len(scanned.text) <= AT_ONCE_CHARACTERS:
             return self.look(scanned.text, above=above)

@@ -1,12 +1,12 @@
 """A language model as a second opinion on an input: the check `judge`, off unless a policy names it.
 
-It is asked over the same gateway as everything else, so it costs what the ledger says it costs. What
-it cannot say clearly is `not_run`. Its rates are those of the model that is asked: measure yours.
+It is asked over the same gateway as everything else, as a step of the request that the text belongs to:
+whoever pays for that pays for this, within the same budgets. What it cannot say clearly is `not_run`.
+Its rates are those of the model that is asked: measure yours.
 """
 
 import json
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -15,7 +15,6 @@ from rag.gateway.batches import complete
 from rag.gateway.calls import Gateway, ModelCall
 from rag.guardrails.checks import Finding, NotRun, Report, Scanned
 from rag.protocols import Message, ModelPrompt
-from rag.trail import Account, RequestId, Trail
 
 _SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -35,10 +34,9 @@ _MOST_CHARACTERS = 8_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelJudge:
-    """A `Check`. `account_of` says who pays for judging a text of this tenant."""
+    """A `Check`. It looks at nothing that belongs to no request: nobody would pay for it."""
 
     gateway: Gateway
-    account_of: Callable[[Scanned], Account]
     deadline_s: float = 2.0
 
     @property
@@ -48,7 +46,9 @@ class ModelJudge:
     async def scan(self, scanned: Scanned) -> Report | NotRun:
         if len(scanned.text) > _MOST_CHARACTERS:
             return NotRun("the text is too long to be judged")
-        account, request = self.account_of(scanned), RequestId(secrets.token_hex(16))
+        trail = scanned.trail
+        if trail is None:
+            return NotRun("no request is there to pay for it")
         mark = secrets.token_hex(8)
         call = ModelCall(
             prompt=ModelPrompt(
@@ -59,15 +59,12 @@ class ModelJudge:
                 max_output_tokens=16,
                 response_schema=_SCHEMA,
             ),
-            account=account,
-            request=request,
+            account=trail.account,
+            request=trail.counts_for,
             use_case=scanned.use_case,
             step="judge",
             quality="fast",
             deadline_s=self.deadline_s,
-        )
-        trail = Trail(
-            request=request, account=account, use_case=scanned.use_case, endpoint="guardrails"
         )
         try:
             said = await complete(self.gateway, call, trail)

@@ -142,7 +142,10 @@ class Judging:
     def _follow(self, name: str, rule: Rule, said: Said, began: float) -> Judged:
         took_ms = (time.perf_counter() - began) * 1_000
         direction = self.scanned.direction
-        return follow(name, said, direction, rule=rule, policy=self.policy, took_ms=took_ms)
+        judged = follow(name, said, direction, rule=rule, policy=self.policy, took_ms=took_ms)
+        if not self.scanned.repeated:
+            return judged
+        return replace(judged, verdict=replace(judged.verdict, repeated=True))
 
     def _off(self, name: str, rule: Rule) -> Judged:
         return follow(

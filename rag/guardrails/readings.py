@@ -31,7 +31,8 @@ _ALIKE = str.maketrans(
 _FOREIGN_LETTER = re.compile("[^\x00-\x7f]")
 _LEET = str.maketrans("01345789@$!|", "oieastbgasil")
 _LEET_MARK = re.compile(r"[a-z][013457@$!|]+[a-z]|\b[013457@$!|]+[a-z]+[013457@$!|]")
-_LEET_WORD = re.compile(r"[a-z013457@$!|]{3,24}")
+_LEET_WORD = re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,24}){1,4}|[a-z013457@$!|]{3,24}")
+"""An e-mail address stands as it is: its `@` is no letter. Bounded, so that no text is slow to read."""
 _SPACED = re.compile(r"(?:\b\w[ ._\-*|/+]{1,2}){5,}\w\b")
 _HYPHEN_MARK = re.compile(r"[a-z][-_.*][a-z]{1,5}[-_.*][a-z]")
 _HYPHENED = re.compile(r"\b[a-z]{1,5}(?:[-_.*][a-z]{1,5})+\b")
@@ -44,7 +45,8 @@ _JOINS = re.compile(r"[\"']\s*(?:\+|&|,|\.|\|\||and)\s*[\"']")
 _ROT13 = ("vtaber", "vafgehpgvba", "cebzcg", "erirny", "sbetrg", " gur ", " lbhe ", " naq ", " nyy ", " lbh ")  # fmt: skip
 _BACKWARDS = ("erongi", "snoitcurtsni", "tpmorp", "laever", "tegrof", " eht ", " ruoy ", " lla ", " uoy ", " llet ")  # fmt: skip
 """Words of attacks, and the commonest of all, rotated by 13 letters, and backwards."""
-_MOST_BLOBS = 8
+_FEW_BLOBS = 8
+"""So many encoded parts are each read alone besides. All are read together, however many."""
 _LEAST_READABLE = 0.85
 
 
@@ -96,13 +98,22 @@ def _decoded(text: str) -> Iterator[Reading]:
             lambda run: bytes.fromhex(run[0].replace("\\u00", "")).decode("latin-1"), text
         )
         yield Reading(folded(html.unescape(unescaped)), "url")
-    for blob in _BASE64.findall(text)[:_MOST_BLOBS]:
-        if clear := _read(_base64_bytes(blob)):
-            yield Reading(folded(clear), "base64")
-    for found in list(_HEX.finditer(text))[:_MOST_BLOBS]:
-        digits = re.sub(r"0x|\\x|[ :]", "", found[0])
-        if clear := _read(bytes.fromhex(digits)):
-            yield Reading(folded(clear), "hex")
+    for said in _together([_read(_base64_bytes(blob)) for blob in _BASE64.findall(text)]):
+        yield Reading(folded(said), "base64")
+    for said in _together([_read(_hex_bytes(digits)) for digits in _HEX.findall(text)]):
+        yield Reading(folded(said), "hex")
+
+
+def _together(read: list[str]) -> Iterator[str]:
+    """What the encoded parts of a text say: as sentences of one text, and as one text that was cut
+    up; where they are few, each alone too. No part is left out, and all of it together is never
+    longer than three times the text."""
+    said = [each for each in read if each]
+    if len(said) <= _FEW_BLOBS:
+        yield from said
+    if len(said) > 1:
+        yield ". ".join(said)
+        yield "".join(said)
 
 
 def _unleeted(plain: str) -> str:
@@ -110,7 +121,9 @@ def _unleeted(plain: str) -> str:
 
 
 def _letters_of(word: str) -> str:
-    return word.translate(_LEET) if any("a" <= letter <= "z" for letter in word) else word
+    if "." in word or not any("a" <= letter <= "z" for letter in word):
+        return word
+    return word.translate(_LEET)
 
 
 def _closed_up(text: str) -> str:
@@ -122,6 +135,10 @@ def _closed_up(text: str) -> str:
         re.sub(r" {3,}", "  ", text),
     )
     return _HYPHENED.sub(lambda word: re.sub(r"[-_.*]", "", word[0]), folded(closed))
+
+
+def _hex_bytes(digits: str) -> bytes:
+    return bytes.fromhex(re.sub(r"0x|\\x|[ :]", "", digits))
 
 
 def _base64_bytes(blob: str) -> bytes:

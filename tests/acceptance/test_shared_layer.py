@@ -1,127 +1,33 @@
 """The shared layer from end to end: the real wiring, a models.yaml, and a model that plays a script."""
 
 import json
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 from sqlalchemy import text
 
-from api.permissions import EVERY_PERMISSION, Permission
+from api.permissions import Permission
 from api.platform import Platform
-from api.settings import Settings
-from api.wiring import open_platform
-from rag.access import Principal, PrincipalId, TenantId
-from rag.adapters.spans import Spans
-from tests.platforms import http_over
-from tests.scripted_upstream import (
-    Counts,
-    CutOff,
-    Reply,
-    Says,
-    ScriptedUpstream,
-    Status,
-    scripted_upstream,
+from tests.acceptance.houses import (
+    INVENTED,
+    MAIL,
+    PHONE,
+    QUESTION,
+    SEALS,
+    TENANT,
+    TRUE,
+    House,
+    house,
 )
+from tests.scripted_upstream import Counts, CutOff, Says, Status
 from tests.spans import Collector
 from tests.syncing import sync
 
-TENANT = TenantId("default")
-MAIL, PHONE = "anna.berger@example.com", "+49 30 901820"
-SEALS = f"# Seals\n\nThe pump seal of the AP-450X is replaced every 12 months. Parts: Anna Berger, {MAIL}, {PHONE}.\n"
-QUESTION = "How often is the pump seal of the AP-450X replaced?"
-TRUE = "The pump seal of the AP-450X is replaced every 12 months [1]."
-INVENTED = "The pump seal of the AP-450X is never replaced at all [1]."
-
-CATALOGUE = """
-providers:
-  outside: {{base_url: "{url}", region: us}}
-models:
-  - name: small
-    tier: cheap
-    context_tokens: 32768
-    max_output_tokens: 512
-    price: {{input: 1, output: 2}}
-    deployments: [{{provider: outside, model: small}}]
-  - name: large
-    tier: premium
-    context_tokens: 32768
-    max_output_tokens: 512
-    price: {{input: 10, output: 20}}
-    deployments: [{{provider: outside, model: large}}]
-"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class House:
-    platform: Platform
-    http: httpx.AsyncClient
-    upstream: ScriptedUpstream
-    operator: Mapping[str, str]
-
-    async def key(self, user: str, *permissions: Permission) -> dict[str, str]:
-        made = await self.platform.keys.create(
-            name=user,
-            principal=Principal(TENANT, PrincipalId(user)),
-            permissions=permissions or EVERY_PERMISSION,
-        )
-        return {"Authorization": f"Bearer {made.token}"}
-
-    async def ask(self, headers: Mapping[str, str], question: str = QUESTION) -> dict[str, Any]:
-        body = {"question": question, "stream": False, "quality": "fast"}
-        return (await self.http.post("/v1/ask", json=body, headers=headers)).json()
-
-    @property
-    def sent(self) -> str:
-        return json.dumps(self.upstream.asked, ensure_ascii=False)
-
-
-@asynccontextmanager
-async def house(
-    folder: Path,
-    *replies: Reply,
-    settings: Mapping[str, Any] | None = None,
-    told: Collector | None = None,
-) -> AsyncGenerator[House]:
-    (folder / "docs").mkdir()
-    (folder / "docs" / ".access.yaml").write_text("readers: [everyone]\n")
-    (folder / "docs" / "seals.md").write_text(SEALS)
-    async with scripted_upstream(*replies) as upstream:
-        catalogue = folder / "models.yaml"
-        catalogue.write_text(CATALOGUE.format(url=upstream.base_url))
-        chosen = Settings.model_validate(
-            {
-                "data_dir": folder / "data",
-                "models": {"file": catalogue},
-                "gateway": {"health_every_s": 0, "backoff_s": 0.01, "retries": 0},
-                **(settings or {}),
-            }
-        )
-        spans = None if told is None else Spans(told.get_tracer("rag"))
-        async with open_platform(chosen, spans=spans) as platform:
-            await platform.sources.add_tenant(TENANT)
-            source = await platform.sources.register(
-                TENANT, kind="filesystem", name="docs", settings={"root": str(folder / "docs")}
-            )
-            await sync(platform, source)
-            async with http_over(platform, tracer_provider=told) as (_, http):
-                made = await platform.keys.create(
-                    name="operator",
-                    principal=Principal(TENANT, PrincipalId("app:operator")),
-                    permissions=EVERY_PERMISSION,
-                )
-                operator = {"Authorization": f"Bearer {made.token}"}
-                yield House(platform=platform, http=http, upstream=upstream, operator=operator)
-
 
 async def test_an_answer_comes_checked_and_paid_and_no_personal_data_left_the_house(
-    tmp_path: Path,
+    furnished: Path,
 ) -> None:
-    async with house(tmp_path, Says(TRUE, Counts(prompt=1_000, completion=100))) as each:
+    async with house(furnished, Says(TRUE, Counts(prompt=1_000, completion=100))) as each:
         answer = await each.ask(await each.key("user:ada"))
         assert (answer["kind"], answer["model"]) == ("answer", "small")
         assert answer["citations"][0]["verified"]
@@ -141,8 +47,8 @@ async def test_an_answer_comes_checked_and_paid_and_no_personal_data_left_the_ho
         assert "small" in usage.text
 
 
-async def test_where_the_cheap_model_invents_the_dear_one_is_asked(tmp_path: Path) -> None:
-    async with house(tmp_path) as each:
+async def test_where_the_cheap_model_invents_the_dear_one_is_asked(furnished: Path) -> None:
+    async with house(furnished) as each:
         each.upstream.plays(Says(INVENTED), model="small")
         each.upstream.plays(Says(TRUE), model="large")
         body = {"question": QUESTION, "stream": False}
@@ -151,8 +57,8 @@ async def test_where_the_cheap_model_invents_the_dear_one_is_asked(tmp_path: Pat
         assert (answer["kind"], answer["model"]) == ("answer", "large")
 
 
-async def test_where_every_model_is_down_the_answer_is_quoted(tmp_path: Path) -> None:
-    async with house(tmp_path, Status(500)) as each:
+async def test_where_every_model_is_down_the_answer_is_quoted(furnished: Path) -> None:
+    async with house(furnished, Status(500)) as each:
         answer = await each.ask(await each.key("user:ada"))
         assert (answer["kind"], answer["model"]) == ("answer", "extractive")
 
@@ -181,8 +87,8 @@ async def test_a_kept_answer_is_given_again_until_its_document_changes(tmp_path:
         assert each.upstream.calls == 2
 
 
-async def test_a_spent_budget_spends_nothing(tmp_path: Path) -> None:
-    async with house(tmp_path, Says(TRUE)) as each:
+async def test_a_spent_budget_spends_nothing(furnished: Path) -> None:
+    async with house(furnished, Says(TRUE)) as each:
         budget = {"level": "tenant", "window": "month", "money": "0.000001"}
         set_ = await each.http.put("/v1/admin/budgets", json=budget, headers=each.operator)
         assert set_.status_code == 200, set_.text
@@ -197,9 +103,9 @@ async def test_a_spent_budget_spends_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_an_app_calls_a_model_by_name_under_the_same_guardrails(
-    tmp_path: Path, *, stream: bool
+    furnished: Path, *, stream: bool
 ) -> None:
-    async with house(tmp_path, Says("Dear reader, hello.")) as each:
+    async with house(furnished, Says("Dear reader, hello.")) as each:
         app = await each.key("app:wiki", Permission.ASK, Permission.MODELS)
         names = (await each.http.get("/v1/models", headers=app)).json()["data"]
         assert {"small", "large"} <= {name["id"] for name in names}
@@ -236,8 +142,29 @@ async def test_an_app_calls_a_model_by_name_under_the_same_guardrails(
         assert choice["finish_reason"] == "content_filter"
 
 
-async def test_models_by_name_need_their_own_permission_and_must_be_there(tmp_path: Path) -> None:
-    async with house(tmp_path, Says("Hello.")) as each:
+async def test_a_judge_is_a_step_of_the_request_and_no_part_of_what_the_app_is_told_it_used(
+    furnished: Path,
+) -> None:
+    policies = furnished / "guardrails.yaml"
+    policies.write_text("default:\n  input:\n    judge: {action: block}\n")
+    judged = {"guardrails": {"file": policies}}
+    async with house(furnished, Says('{"attack": false}', Counts()), settings=judged) as each:
+        said = await each.http.post(
+            "/v1/chat/completions",
+            json={"model": "small", "messages": [{"role": "user", "content": "Hello there"}]},
+            headers=await each.key("app:wiki", Permission.ASK, Permission.MODELS),
+        )
+        assert said.status_code == 200, said.text
+        assert said.json()["choices"][0]["message"]["content"] == '{"attack": false}'
+        assert said.json()["usage"]["prompt_tokens"] == 20
+        assert each.upstream.calls == 2
+        entries = (await each.http.get("/v1/admin/audit", headers=each.operator)).json()["entries"]
+        chatted = next(entry for entry in entries if entry["action"] == "chat")
+        assert chatted["cost_micros"] == 2 * 30
+
+
+async def test_models_by_name_need_their_own_permission_and_must_be_there(furnished: Path) -> None:
+    async with house(furnished, Says("Hello.")) as each:
         asker = await each.key("user:ada", Permission.ASK)
         messages = [{"role": "user", "content": "Hello"}]
         body = {"model": "small", "messages": messages}
@@ -253,8 +180,8 @@ async def test_models_by_name_need_their_own_permission_and_must_be_there(tmp_pa
         assert each.upstream.calls == 0
 
 
-async def test_a_stream_that_breaks_off_is_begun_anew_elsewhere(tmp_path: Path) -> None:
-    async with house(tmp_path) as each:
+async def test_a_stream_that_breaks_off_is_begun_anew_elsewhere(furnished: Path) -> None:
+    async with house(furnished) as each:
         each.upstream.plays(CutOff(after=f"{TRUE} And then the"), model="small")
         each.upstream.plays(Says(TRUE), model="large")
         headers = await each.key("user:ada")
@@ -280,10 +207,10 @@ async def budget_of_a_micro(each: House) -> None:
 
 
 async def test_when_a_budget_is_spent_passages_are_quoted_for_nothing_if_that_is_wanted(
-    tmp_path: Path,
+    furnished: Path,
 ) -> None:
     wanted = {"budgets": {"when_spent": "quote"}}
-    async with house(tmp_path, Says(TRUE), settings=wanted) as each:
+    async with house(furnished, Says(TRUE), settings=wanted) as each:
         await budget_of_a_micro(each)
         asker = await each.key("user:ada")
         for _ in range(2):  # nor is it kept for who asks the same
@@ -300,8 +227,8 @@ async def test_when_a_budget_is_spent_passages_are_quoted_for_nothing_if_that_is
         assert each.upstream.calls == 0
 
 
-async def test_when_a_budget_is_spent_nothing_is_answered_otherwise(tmp_path: Path) -> None:
-    async with house(tmp_path, Says(TRUE)) as each:
+async def test_when_a_budget_is_spent_nothing_is_answered_otherwise(furnished: Path) -> None:
+    async with house(furnished, Says(TRUE)) as each:
         await budget_of_a_micro(each)
         refused = await each.ask(await each.key("user:ada"))
         assert refused["status"] == 429
@@ -329,5 +256,26 @@ async def test_a_trace_tells_each_stage_and_each_attempt_and_no_word_of_anybodys
         if name == "rag.guardrail"
     }
     assert {("injection", "input"), ("masking", "input"), ("leakage", "output")} <= checks
+    jobs = {span.name: span for span in told.spans if span.name.startswith("job ")}
+    assert set(jobs) == {"job sync", "job upsert"}
+    assert all(span.attributes["rag.job.state"] == "done" for span in jobs.values())
     for word in ("pump", "AP-450X", "12 months", "Berger", MAIL, "user:ada", "seals.md"):
         assert word not in told.all_told()
+
+
+async def test_models_are_told_which_trace_a_call_is_of_and_nothing_else_of_it(
+    furnished: Path,
+) -> None:
+    told = Collector()
+    async with house(furnished, Status(500), Says(TRUE), told=told) as each:
+        sent = {"traceparent": f"00-{'5' * 32}-{'7' * 16}-01", "tracestate": "v=1"}
+        await each.ask({**(await each.key("user:ada")), **sent, "baggage": "user=ada"})
+        [request] = told.named("POST /v1/ask")
+        assert len(each.upstream.headers) == 2
+        for headers in each.upstream.headers:
+            assert headers["traceparent"] == request.traceparent
+            assert not {"tracestate", "baggage"} & set(headers)
+    (furnished / "again").mkdir()
+    async with house(furnished / "again", Says(TRUE)) as each:
+        await each.ask(await each.key("user:ada"))
+        assert "traceparent" not in each.upstream.headers[0], "nobody collects that trace"

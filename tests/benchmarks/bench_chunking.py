@@ -19,6 +19,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from embedded_breakpoints import EmbeddedBreakpoints
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.node_parser import SemanticSplitterNodeParser, SentenceSplitter
 from llama_index.core.schema import Document as LlamaDocument
@@ -27,7 +28,6 @@ from public_data import CLAPNQ, is_here
 from pydantic import PrivateAttr
 from reporting import report
 
-from ingestion.chunkers.breakpoints import EmbeddedBreakpoints
 from ingestion.chunkers.structural import StructuralChunker
 from rag.access import NOBODY, TenantId
 from rag.adapters.minilm import default_model_dir

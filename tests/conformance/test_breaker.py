@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from rag.adapters.redis_breaker import RedisBreaker, open_redis_breaker
 from rag.gateway.breaker import Breaker, BreakerPolicy, Circuit, LocalBreaker, NotNow, Permit
-from tests.services import free_port
+from tests.ports import free_port
 
 POLICY = BreakerPolicy(
     window_s=10,
@@ -192,9 +192,11 @@ async def test_a_probe_that_never_comes_back_makes_room_when_its_lease_ends(
     await opened(breaker)
     clock.now += POLICY.open_s
     lost = [await permit(breaker) for _ in range(POLICY.probes)]
-    assert await breaker.admit("one") == NotNow(POLICY.probe_lease_s)
+    assert await breaker.admit("one") == NotNow(POLICY.open_s), "they may be back long before"
+    clock.now += POLICY.probe_lease_s - 1
+    assert await breaker.admit("one") == NotNow(1)
 
-    clock.now += POLICY.probe_lease_s
+    clock.now += 1
     await call(breaker, ok=True, times=1)
 
     await breaker.report(lost[0], ok=True)
@@ -241,6 +243,55 @@ async def test_a_cooldown_is_kept_to_its_end_and_is_no_failure(
     assert isinstance(await breaker.admit("two"), Permit)
     clock.now += 7
     assert isinstance(await breaker.admit("one"), Permit)
+
+
+# --- whoever is cancelled gives back what it had ---------------------------------------------------
+
+
+async def test_who_is_cancelled_while_it_asks_keeps_no_probe(
+    breaker: Breaker, clock: Seconds
+) -> None:
+    await opened(breaker)
+    clock.now += POLICY.open_s
+    for steps in range(60):
+        asking = asyncio.create_task(breaker.admit("one"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        if not asking.cancel():
+            given = await asking
+            if isinstance(given, Permit):
+                await breaker.release(given)
+        await asyncio.gather(asking, return_exceptions=True)
+    await all_probes_are_there(breaker)
+
+
+async def test_who_is_cancelled_while_it_tells_how_a_probe_went_gives_it_back(
+    breaker: Breaker, clock: Seconds
+) -> None:
+    await opened(breaker)
+    clock.now += POLICY.open_s
+    for steps in range(30):
+        probe = await permit(breaker)
+        telling = asyncio.create_task(breaker.release(probe))
+        for _ in range(steps % 6 + 1):
+            await asyncio.sleep(0)
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+        await breaker.release(await next_probe(breaker))
+    await all_probes_are_there(breaker)
+
+
+async def all_probes_are_there(breaker: Breaker) -> None:
+    for _ in range(POLICY.probes):
+        await next_probe(breaker)
+
+
+async def next_probe(breaker: Breaker) -> Permit:
+    """As soon as there is room for it."""
+    async with asyncio.timeout(10):
+        while isinstance(given := await breaker.admit("one"), NotNow):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.005)
+    return given
 
 
 # --- shared over Redis -------------------------------------------------------------------------
@@ -304,6 +355,20 @@ async def test_without_redis_each_process_decides_for_itself_and_says_so(
         await breaker.aclose()
 
     assert "this process alone" in caplog.text
+
+
+async def test_a_cooldown_outlives_what_is_counted(redis_url: str, clock: Seconds) -> None:
+    redis = Redis.from_url(redis_url)  # pyright: ignore[reportUnknownMemberType]
+    prefix = f"test:{random.randbytes(8).hex()}:"
+    brief = BreakerPolicy(window_s=1, open_s=1)
+    breaker = RedisBreaker(redis, brief, prefix=prefix, now=clock)
+    try:
+        under_way = await permit(breaker)
+        await breaker.cool_down("one", seconds=600)
+        await breaker.report(under_way, ok=True)
+        assert await redis.ttl(f"{prefix}one") > 600
+    finally:
+        await breaker.aclose()
 
 
 async def test_redis_own_clock_serves_where_none_is_given(redis_url: str) -> None:

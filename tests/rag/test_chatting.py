@@ -1,7 +1,7 @@
 """A chat of another team's app: guarded on its way in and out, and otherwise left alone."""
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -11,8 +11,9 @@ from rag.chatting import ChatEvent, Chatter, Said, Withheld
 from rag.errors import ModelUnavailable
 from rag.gateway.calls import Gateway, ModelCall, Restarted
 from rag.guardrails.flow import Guardrails
-from rag.guardrails.policy import Rule, Stage
+from rag.guardrails.policy import Action, Rule, Stage
 from rag.protocols import Completion, Message, ModelPrompt
+from rag.reviews import flags_of
 from rag.testing import ScriptedLanguageModel
 from rag.trail import Account, RequestId, Trail, UseCase
 from rag.types import Usage
@@ -78,6 +79,56 @@ async def test_a_message_that_a_guardrail_blocks_is_answered_with_nothing() -> N
 async def test_the_apps_own_system_message_is_no_input_to_be_checked() -> None:
     guarded = guardrails_of(Forbids("brief"), input={"words": Rule()})
     assert released(await events_of(chatter(guardrails=guarded))) == REPLY
+
+
+def chat(*written: str) -> ModelCall:
+    """What was written so far, the newest last, with the replies between."""
+    said = [Message("user", text) for text in written]
+    messages = [each for one in said for each in (one, Message("assistant", REPLY))][:-1]
+    return replace(call(), prompt=ModelPrompt(messages=tuple(messages)))
+
+
+async def reviews_of(chatting: Chatter, *written: str, account: Account = ACCOUNT) -> int:
+    """How many reviews a request asks for."""
+    about = replace(trail(), account=account)
+    _ = [event async for event in chatting.stream(chat(*written), about)]
+    flags = [each for each in about.verdicts if each.standing == "flagged"]
+    assert len(flags) == any("swear" in each for each in written), "the trail says what it is"
+    return len(flags_of(about))
+
+
+def flagging() -> Chatter:
+    flags = {"words": Rule(action=Action.FLAG)}
+    return chatter(guardrails=guardrails_of(Forbids("swear"), input=flags))
+
+
+async def test_a_message_that_was_flagged_is_looked_at_once_however_often_it_is_sent() -> None:
+    chatting = flagging()
+    said = ["I swear.", "When does it open?", "And how far?", "I swear again.", "Thanks."]
+    asked = [await reviews_of(chatting, *said[: count + 1]) for count in range(len(said))]
+    assert asked == [1, 0, 0, 1, 0]
+
+
+async def test_earlier_messages_that_nobody_here_has_seen_are_looked_at() -> None:
+    chatting = flagging()
+    assert await reviews_of(chatting, "I swear.", "When does it open?") == 1
+    assert await reviews_of(chatting, "I swear, too.", "When does it open?", "Why?") == 1
+    assert await reviews_of(chatting, "I swear.", "When does it open?", "Why?") == 0
+    other = replace(ACCOUNT, user=PrincipalId("user:other"))
+    assert await reviews_of(chatting, "I swear.", "When?", "Why?", account=other) == 1
+
+
+async def test_an_app_that_sends_the_latest_messages_alone_asks_for_no_further_review() -> None:
+    chatting = flagging()
+    said = ["Hello.", "I swear.", "When does it open?", "And how far?", "Thanks."]
+    asked = [await reviews_of(chatting, *said[max(0, at - 3) : at]) for at in range(1, 6)]
+    assert asked == [0, 1, 0, 0, 0]
+
+
+async def test_a_chat_that_is_sent_twice_is_two_chats() -> None:
+    chatting = flagging()
+    assert await reviews_of(chatting, "I swear.") == 1
+    assert await reviews_of(chatting, "I swear.") == 1
 
 
 async def test_what_a_guardrail_blocks_before_anything_was_released_is_withheld() -> None:

@@ -10,13 +10,14 @@ import pytest
 from rag.access import Principal, PrincipalId
 from rag.answering import Answerer
 from rag.asking import Ask
-from rag.conversation.turns import Turn
+from rag.conversation.turns import ConversationId, Turn
 from rag.errors import ModelUnavailable
 from rag.follow_up import Rewriting, stood_alone
 from rag.gateway.calls import ModelCall, Restarted
 from rag.guardrails.flow import Guardrails
-from rag.guardrails.policy import Rule
+from rag.guardrails.policy import Action, Rule
 from rag.protocols import Completion
+from rag.reviews import flags_of
 from rag.testing import FixedRetriever, HashEmbedder
 from rag.trail import Trail
 from rag.types import Answer, Query, Refusal, RefusalReason, Retrieved, Usage
@@ -168,6 +169,19 @@ async def test_a_conversation_that_a_guardrail_blocks_is_shown_to_no_model() -> 
     assert isinstance(answer, Answer)
     assert searches.asked == [BY_RULE]
     assert writes.steps == ["answer"]
+
+
+@pytest.mark.parametrize("conversation", [None, ConversationId("c1")], ids=["sent", "kept"])
+async def test_what_a_kept_conversation_said_is_looked_at_once_however_often_it_is_shown(
+    conversation: ConversationId | None,
+) -> None:
+    """What an app sent as a conversation nobody has looked at before."""
+    flags = guardrails_of(Forbids("shout"), input={"words": Rule(action=Action.FLAG)})
+    ask = replace(follow_up(), conversation=conversation)
+    await answerer(Searches(), Writes(), guardrails=flags).ask(ask)
+    shown = [each for each in ask.trail.verdicts if each.standing == "flagged"]
+    assert [each.repeated for each in shown] == [conversation is not None]
+    assert len(flags_of(ask.trail)) == (conversation is None)
 
 
 async def test_what_the_rules_carry_over_is_guarded_like_what_is_asked() -> None:

@@ -1,5 +1,6 @@
 """What is put before a person: each check once in each direction, and nothing that only watched."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -49,6 +50,7 @@ def test_only_what_was_flagged_is_looked_at() -> None:
         verdict("topics", "blocked"),
         verdict("language", "not_run"),
         verdict("toxicity", dry_run=True),
+        replace(verdict("secrets"), repeated=True),
     )
     assert flags_of(trail) == ()
     assert event_of(trail, action="chat", decision="done").flags == ()

@@ -1,7 +1,7 @@
 """Older turns in few words: only when they no longer fit, and only what somebody said."""
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -13,6 +13,7 @@ from rag.gateway.calls import Lane, ModelCall, Restarted
 from rag.guardrails.flow import Guardrails
 from rag.guardrails.policy import Action, Rule
 from rag.protocols import Completion
+from rag.reviews import flags_of
 from rag.summarising import LeftOut, NotDue, Summarised, Summarising
 from rag.trail import Account, RequestId, Trail, UseCase
 from rag.types import Usage
@@ -50,7 +51,7 @@ class Writes:
     async def stream(
         self, call: ModelCall, trail: Trail
     ) -> AsyncGenerator[str | Restarted | Completion]:
-        assert trail.request == call.request
+        assert trail.counts_for == call.request
         self.calls.append(call)
         if self.error is not None:
             raise self.error
@@ -113,6 +114,12 @@ async def test_what_no_longer_fits_is_summed_up_behind_everybody_by_the_cheapest
     assert [outcome.ok for outcome in prompts.outcomes] == [True]
 
 
+async def test_its_cost_is_the_costs_of_the_request_that_it_was_made_after() -> None:
+    writes, trail = Writes(), replace(trail_of(), after=RequestId("t1"))
+    await summarised(writes, history(4), trail=trail)
+    assert writes.calls[0].request == "t1"
+
+
 async def test_a_later_summary_goes_on_from_the_one_before_it() -> None:
     writes = Writes()
     before = Summary("Pump 1 was talked of.", through=2)
@@ -142,15 +149,41 @@ async def test_of_what_is_too_much_to_be_shown_sentences_are_chosen() -> None:
     [
         (f"{GIST} It costs 4,711 euros.", GIST),
         (f"{GIST} The AP-999 is green.", GIST),
+        (f"{GIST} Mr Brown bought it from Kessler in Munich.", GIST),
+        (f"{GIST} Kessler delivers it.", GIST),
+        (f"{GIST} Frau Kessler liefert die Pumpe aus.", GIST),
+        (f"{GIST} Nothing else was said.", f"{GIST} Nothing else was said."),
+        (f"{GIST} Die Pumpe ist blau.", f"{GIST} Die Pumpe ist blau."),
         ("It costs 4,711 euros.", None),
         ("", None),
     ],
-    ids=["a number", "a code", "nothing else", "nothing"],
+    ids=[
+        "a number",
+        "a code",
+        "names",
+        "a name at the beginning",
+        "a German name",
+        "a word that only begins a sentence",
+        "a German noun",
+        "nothing else",
+        "nothing",
+    ],
 )
 async def test_what_nobody_said_is_left_out(said: str, kept: str | None) -> None:
     made = await summarised(Writes(said), history(4))
     expected = LeftOut("nothing_left") if kept is None else Summary(kept, through=3)
     assert made == expected
+
+
+async def test_a_name_that_somebody_said_is_kept_however_it_is_inflected() -> None:
+    said = History(
+        turns=(
+            turn(1, "Anna Kessler of KSB in Munich sells the pump."),
+            *(turn(n) for n in (2, 3, 4)),
+        )
+    )
+    text = "Kessler's pump comes from KSB in Munich."
+    assert await summarised(Writes(text), said) == Summary(text, through=3)
 
 
 async def test_of_a_summary_that_was_cut_off_the_last_sentence_goes() -> None:
@@ -204,6 +237,15 @@ async def test_a_summary_is_guarded_as_an_answer_and_as_a_passage(direction: str
     made = await summarised(Writes(), history(4), trail=trail, guardrails=guardrails)
     assert made == LeftOut("blocked")
     assert [verdict.direction for verdict in trail.verdicts] == [direction]
+
+
+async def test_turns_that_were_flagged_when_they_were_said_are_not_looked_at_again() -> None:
+    rules = {"words": Rule(action=Action.FLAG)}
+    guardrails = guardrails_of(Forbids("pump"), input=rules, output=rules)
+    trail = trail_of()
+    await summarised(Writes(), history(4), trail=trail, guardrails=guardrails)
+    assert [each.standing for each in trail.verdicts] == ["flagged", "flagged"]
+    assert [flag.direction for flag in flags_of(trail)] == ["output"], "the summary is new"
 
 
 async def test_what_a_guardrail_masks_in_it_is_not_kept() -> None:

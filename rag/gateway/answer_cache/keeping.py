@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from rag.gateway.answer_cache.questions import CacheQuestion
 from rag.gateway.answer_cache.wording import MOMENT, PERSON, POLITE
+from rag.gateway.routing import ANSWERS
 from rag.trail import GuardVerdict, Trail
 from rag.types import Answer, Refusal
 
@@ -59,7 +60,8 @@ def why_not_kept(
         return NotKept.CACHED
     if trail.rollout or trail.budget_spent:
         return NotKept.EXPERIMENT if trail.rollout else NotKept.QUOTED
-    if finish_reason != "stop" or (trail.attempts and trail.attempts[-1].outcome != "ok"):
+    answered = [each.outcome for each in trail.attempts if each.step in ANSWERS]
+    if finish_reason != "stop" or (answered and answered[-1] != "ok"):
         return NotKept.TRUNCATED
     if not outcome.citations or not all(citation.verified for citation in outcome.citations):
         return NotKept.UNGROUNDED

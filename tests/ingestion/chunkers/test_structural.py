@@ -8,11 +8,11 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from ingestion.chunkers.breakpoints import EmbeddedBreakpoints
 from ingestion.chunkers.structural import StructuralChunker
 from rag.adapters.onnx_embedder import OnnxEmbedder
 from rag.sentences import split_sentences
 from rag.types import Chunk, Code, Document, Prose, Section, Table
+from tests.benchmarks.embedded_breakpoints import EmbeddedBreakpoints
 from tests.ingestion.chunkers.documents import document, documents, prose
 
 TOPICS = ("pump", "invoice", "holiday", "server", "forklift", "audit", "recipe", "contract")

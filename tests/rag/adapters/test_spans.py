@@ -1,11 +1,19 @@
 """The trail of a request as spans, events and attributes."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from opentelemetry.trace import SpanKind, StatusCode, use_span
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    StatusCode,
+    TraceFlags,
+    use_span,
+)
 
 from rag.access import Principal, PrincipalId, TenantId, scope_of
-from rag.adapters.spans import Spans, TracedRetriever
+from rag.adapters.spans import Spans, TracedRetriever, trace_headers
 from rag.gateway.money import Micro
 from rag.trail import (
     Account,
@@ -92,6 +100,24 @@ def test_the_request_has_the_sums_and_who_answered() -> None:
     assert request.attributes["gen_ai.usage.input_tokens"] == 100
     assert request.attributes["rag.cost_micros"] == 14
     assert request.attributes["rag.attempts.failed"] == 1
+
+
+def test_a_server_that_is_called_is_told_of_a_span_that_somebody_collects() -> None:
+    assert trace_headers() == {}
+    with use_span(NonRecordingSpan(SpanContext(1, 2, is_remote=True, trace_flags=TraceFlags(0)))):
+        assert trace_headers() == {}, "this one was not sampled"
+    collector = Collector()
+    with use_span(collector.get_tracer("tests").start_span("request")):
+        assert trace_headers() == {"traceparent": collector.spans[0].traceparent}
+
+
+def test_a_judge_that_is_asked_meanwhile_is_not_who_answered() -> None:
+    trail = a_trail()
+    trail.attempts.append(replace(an_attempt("judge", "ok", Usage(9, 1)), step="judge"))
+    request, collector = told(trail)
+    assert request.attributes["gen_ai.response.model"] == "b"
+    assert request.attributes["rag.cost_micros"] == 21
+    assert len(collector.named("chat judge")) == 1
 
 
 def test_verdicts_and_routes_are_events_and_what_was_not_run_is_not_passed() -> None:

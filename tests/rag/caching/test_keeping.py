@@ -107,6 +107,12 @@ def test_what_broke_off_is_not(outcome: AttemptOutcome) -> None:
     assert reason(trail=trail) is NotKept.TRUNCATED
 
 
+def test_how_judging_went_says_nothing_of_the_answer() -> None:
+    trail = trail_of(ANNA)
+    trail.attempts += [attempt("ok"), replace(attempt("cancelled"), step="judge")]
+    assert reason(trail=trail) is None
+
+
 @pytest.mark.parametrize(
     ("found", "why"),
     [

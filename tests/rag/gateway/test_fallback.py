@@ -11,6 +11,7 @@ from rag.errors import ModelUnavailable, PermanentError
 from rag.gateway.allowance import at_most
 from rag.gateway.breaker import BreakerPolicy, Circuit
 from rag.gateway.budgets import Amount
+from rag.gateway.calls import Lane
 from rag.gateway.fallback import AT_FAULT
 from rag.gateway.patience import FallbackPolicy, Patience
 from rag.gateway.upstreams import Timed
@@ -241,6 +242,52 @@ async def test_wrong_keys_everywhere_are_not_the_callers_fault() -> None:
     async with scripted_chain([Status(401)], [Status(400)]) as (chained, _):
         with pytest.raises(ModelUnavailable):
             await received(chained.gateway)
+
+
+async def test_while_another_model_is_only_busy_the_request_may_be_sent_again_as_it_stands() -> (
+    None
+):
+    async with scripted_chain([Status(400)], [Says("Deep.")]) as (chained, [_, busy]):
+        await chained.breaker.cool_down("b-1", seconds=30)
+        with pytest.raises(ModelUnavailable) as caught:
+            await received(chained.gateway)
+        assert busy.calls == 0
+
+    assert caught.value.retry_after_s == pytest.approx(30, abs=5)
+
+
+async def test_while_another_model_has_no_room_the_request_may_be_sent_again_as_it_stands() -> None:
+    policy = replace(NO_RETRY, deadline_s=0.3)
+    async with scripted_chain([Status(400)], [Says("Deep.")], policy=policy) as (
+        chained,
+        [_, full],
+    ):
+        room = chained.rooms.of(chained.models[1].deployments[0])
+        while room.try_enter(Lane.INTERACTIVE):
+            pass
+        with pytest.raises(ModelUnavailable):
+            await received(chained.gateway)
+        assert full.calls == 0
+
+
+async def test_when_to_come_back_is_not_told_of_a_model_that_does_not_take_the_request() -> None:
+    async with (
+        scripted_upstream(Status(400)) as first,
+        scripted_upstream() as second,
+        wires(a_1=first.base_url, a_2=first.base_url, b_1=second.base_url) as upstreams,
+    ):
+        model = a_model("a", a_deployment("a-1"), a_deployment("a-2"))
+        chained = gateway_over([model, a_model("b")], upstreams)
+        await chained.breaker.cool_down("a-1", seconds=5)
+        await chained.breaker.cool_down("b-1", seconds=300)
+        with pytest.raises(ModelUnavailable) as caught:
+            await received(chained.gateway)
+        assert caught.value.retry_after_s == pytest.approx(300, abs=5)
+
+        alone = gateway_over([model], upstreams)
+        await alone.breaker.cool_down("a-1", seconds=5)
+        with pytest.raises(PermanentError, match=AT_FAULT):
+            await received(alone.gateway)
 
 
 # --- retries -----------------------------------------------------------------------------------

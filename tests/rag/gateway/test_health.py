@@ -55,7 +55,7 @@ async def test_a_check_that_breaks_counts_as_failed_and_ends_no_others(
 ) -> None:
     health, broken, well = Health(), Told(alive=None), Told()
     async with checking_health(health, {"broken": broken, "well": well}, every_s=0.001):
-        await asyncio.wait_for(broken.asked_thrice.wait(), 10)
-        await asyncio.wait_for(well.asked_thrice.wait(), 10)
+        await asyncio.wait_for(broken.asked_thrice.wait(), 60)
+        await asyncio.wait_for(well.asked_thrice.wait(), 60)
     assert health.is_down("broken") and not health.is_down("well")
     assert "broken" in caplog.text

@@ -10,12 +10,13 @@ import pytest
 
 from rag.access import PrincipalId, TenantId
 from rag.errors import ModelUnavailable
-from rag.gateway.calls import ModelCall
+from rag.gateway.calls import Gateway, ModelCall, Restarted
 from rag.gateway.money import FREE
 from rag.gateway.singleflight import SharedCalls
-from rag.protocols import Message
+from rag.protocols import Completion, Message
 from rag.trail import RequestId, Trail
 from rag.types import Usage
+from tests.accounting import attempt
 from tests.gateways import (
     ACCOUNT,
     PROMPT,
@@ -41,7 +42,7 @@ from tests.scripted_upstream import (
 class Reader:
     """Somebody who asks, in a task of their own."""
 
-    gateway: SharedCalls
+    gateway: Gateway
     call: ModelCall = field(default_factory=a_call)
     trail: Trail = field(default_factory=a_trail)
     received: Received = field(default_factory=Received)
@@ -180,8 +181,19 @@ async def test_all_readers_hear_that_it_failed() -> None:
         replace(a_call(), model="a"),
         replace(a_call(), personal_data=True),
         replace(a_call(), tried=("a",)),
+        replace(a_call(), deadline_s=1.5),
     ],
-    ids=["tenant", "messages", "length", "schema", "quality", "model", "personal data", "tried"],
+    ids=[
+        "tenant",
+        "messages",
+        "length",
+        "schema",
+        "quality",
+        "model",
+        "personal data",
+        "tried",
+        "deadline",
+    ],
 )
 async def test_calls_that_differ_are_calls_of_their_own(other: ModelCall) -> None:
     begin = asyncio.Event()
@@ -225,3 +237,66 @@ async def test_calls_one_after_the_other_are_not_shared() -> None:
         await received(gateway)
 
         assert upstream.calls == 2
+
+
+async def test_an_attempt_that_was_over_is_paid_by_who_was_first_then() -> None:
+    first_ends, second_ends = asyncio.Event(), asyncio.Event()
+    replies = [CutOff(released=first_ends), Says("Very deep.", Counts(), released=second_ends)]
+    async with shared(*replies) as (gateway, upstream):
+        first, second = Reader(gateway), Reader(gateway)
+        first.start()
+        await first.until_text()
+        others = [second.start()]
+        await second.until_text()
+        first_ends.set()
+        await upstream.until_called(2)
+        await first.leave()
+        third = Reader(gateway)
+        others.append(third.start())
+        second_ends.set()
+        await asyncio.gather(*others)
+
+    readers = (first, second, third)
+    assert [[each.cost > 0 for each in reader.trail.attempts] for reader in readers] == [
+        [True],
+        [False, True],
+        [False, False],
+    ]
+    assert len(first.trail.routes) == 1
+
+
+@dataclass(slots=True)
+class SlowToStop:
+    """A gateway whose calls take a while to stop, and tell what they spent when they have."""
+
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def stream(
+        self, call: ModelCall, trail: Trail
+    ) -> AsyncGenerator[str | Restarted | Completion]:
+        _ = call
+        try:
+            yield "Very"
+            await asyncio.Event().wait()
+        finally:
+            self.stopping.set()
+            await self.stopped.wait()
+            trail.attempts.append(attempt(7))
+
+
+async def test_who_leaves_twice_is_told_what_was_spent_all_the_same() -> None:
+    inner = SlowToStop()
+    reader = Reader(SharedCalls(inner))
+    task = reader.start()
+    await reader.until_text()
+    task.cancel()
+    await inner.stopping.wait()
+    task.cancel()
+    await asyncio.wait([task], timeout=0.05)
+    assert not task.done(), "it waits until the model has stopped"
+    inner.stopped.set()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert task.cancelled()
+    assert reader.trail.cost == 7

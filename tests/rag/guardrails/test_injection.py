@@ -2,14 +2,15 @@
 
 import base64
 import codecs
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.guardrails.checks import Report, asked
-from rag.guardrails.injection import InjectionCheck
+from rag.guardrails.checks import NotRun, Report, asked
+from rag.guardrails.injection import MOST_CHARACTERS, InjectionCheck
 from rag.guardrails.linear import indices_of, load_linear, windows_of, words_of
 from rag.guardrails.readings import folded, readings
 from rag.guardrails.rules import rule_hits
@@ -89,6 +90,46 @@ def test_a_disguise_is_undone_and_named(check: InjectionCheck, hidden: str, how:
     report = check.look(hidden)
     assert report.score >= 0.5
     assert f"hidden:{how}" in {finding.kind for finding in report.findings}
+
+
+def base64_of(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def hex_of(text: str) -> str:
+    return text.encode().hex()
+
+
+@pytest.mark.parametrize("encoded", [base64_of, hex_of])
+@pytest.mark.parametrize("place", [0, 8, 40, 199])
+def test_an_encoded_attack_is_found_behind_however_many_harmless_parts(
+    check: InjectionCheck, encoded: Callable[[str], str], place: int
+) -> None:
+    parts = [encoded(f"Pump number {number} was oiled on a Monday.") for number in range(200)]
+    hidden = f"hidden:{encoded.__name__.removesuffix('_of')}"
+    assert hidden not in {finding.kind for finding in check.look(" ".join(parts)).findings}
+    parts[place] = encoded(ATTACK)
+    found = {finding.kind for finding in check.look(" ".join(parts)).findings}
+    assert {hidden, "override", "system_prompt"} <= found
+
+
+def test_an_attack_that_is_cut_into_many_encoded_parts_is_found(check: InjectionCheck) -> None:
+    text = f"Good morning to all of you. {ATTACK} And have a nice day, please."
+    parts = [base64_of(text[at : at + 12]) for at in range(0, len(text) - 12, 12)]
+    assert len(parts) >= 8
+    assert "override" in {finding.kind for finding in check.look(" ".join(parts)).findings}
+
+
+def test_encoded_parts_are_read_at_most_three_times() -> None:
+    text = " ".join(base64_of(f"Pump number {number} was oiled.") for number in range(500))
+    assert sum(len(reading.text) for reading in readings(text)) < 4 * len(text)
+
+
+async def test_a_text_that_is_too_long_to_be_looked_through_has_not_passed(
+    check: InjectionCheck,
+) -> None:
+    said = await asked(check, scanned("Pumps need oil. " * (MOST_CHARACTERS // 16 + 1)))
+    assert isinstance(said, NotRun)
 
 
 @pytest.mark.parametrize(
