@@ -15,7 +15,7 @@ _NUMBER_BEFORE = re.compile(r"\d\+? \Z|°\Z")
 _NUMBER_AFTER = re.compile(r" \d{2,3}\b")
 _IDENTITY = re.compile(rf"\b(?:{sets.IDENTITY})", re.IGNORECASE)
 _NEAR = 40
-_LONGEST, _LONGEST_UNIT = 5, 3
+_LONGEST, _LONGEST_UNIT, _LONG_CODE = 5, 3, 9
 _STATES = frozenset(
     "gb dk pl cz ch pt tx tn ny nj nv nd nm sd sc fl md mt ms ct ks ky ln lt lv hr rs mk".split()
 )
@@ -26,7 +26,12 @@ def stands_for_something(text: str, token: Token, *, shouted: bool) -> bool:
     """`shouted`: all around it is in capitals, too."""
     written, small, kinds = token.word.text, token.word.small, token.word.kinds
     if any(map(str.isdigit, written)):
-        return _CODE.fullmatch(written) is not None and not _speaks_of_identity(text, token)
+        is_code = len(written) < _LONG_CODE or "-" in written
+        return (
+            is_code
+            and _CODE.fullmatch(written) is not None
+            and not _speaks_of_identity(text, token)
+        )
     is_numbered = _NUMBER_AFTER.match(text, token.end)
     if (is_numbered or not kinds & Kind.ENGLISH) and _speaks_of_identity(text, token):
         return small in sets.SHORT_FOR
@@ -37,7 +42,7 @@ def stands_for_something(text: str, token: Token, *, shouted: bool) -> bool:
         return True
     if kinds & Kind.ACRONYM:
         return not shouted
-    if small in _STATES or kinds & Kind.NAME or _VOWEL.search(written):
+    if small in _STATES or kinds & Kind.NAME or _VOWEL.search(written) or not written.isascii():
         return False
     # No name is without a vowel; two letters may be somebody's initials.
     is_code = _CODE.fullmatch(written) if "-" in written else 2 < len(written) <= _LONGEST

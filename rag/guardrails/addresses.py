@@ -3,6 +3,7 @@
 import re
 
 from rag.guardrails.form_rule import FormRule, has_digit
+from rag.guardrails.name_words import FUNCTION
 
 _CANADIAN_POSTCODE = re.compile(r"(?<!\w)[A-Z]\d[A-Z] \d[A-Z]\d(?!\w)")
 _IRISH_POSTCODE = re.compile(r"(?<!\w)[A-Z]\d[\dW] [A-Z][A-Z\d]{3}(?!\w)")
@@ -16,7 +17,7 @@ _STREET_WORD = (
     r"|Terrace|Crescent|Straße|Allee|Platz|Weg|Gasse)"
 )
 _STREET = re.compile(
-    rf"(?<!\w)(?:\d{{1,5}}[a-z]?,? )?(?:{_NAME} ){{0,3}}"
+    rf"(?<!\w)(?:\d{{1,5}}[a-z]?,? ){{0,2}}(?:{_NAME} ){{0,3}}"
     rf"(?:{_NAME}(?:straße|strasse|str\.|gasse|weg|platz|allee|damm|ufer|gata|gatan|veien|vägen)|{_NAME} {_STREET_WORD})"
     r"(?!\w)(?:,? \d{1,5}[a-z]?(?!\w))?"
 )
@@ -34,11 +35,12 @@ _STREETS = tuple(
 )
 _OF = r"(?: (?:de|des|du|della?|do|da|la|les|los|del)){0,3}"
 _WAY = re.compile(
-    rf"(?<!\w)\d{{1,5}},? (?:bis )?(?:rue|avenue|boulevard|place|via|piazza|calle|avenida|rua){_OF}(?: {_NAME}){{1,4}}"
+    rf"(?<!\w)(?:\d{{1,5}} )?\d{{1,5}},? (?:bis )?(?:rue|avenue|boulevard|place|route|chemin|quai|impasse|cours|via|piazza|calle|avenida|rua){_OF}(?: {_NAME}){{1,4}}"
     rf"|(?<!\w)(?:Rue|Avenue|Via|Piazza|Calle|Avenida|Rua|Paseo|Plaza|Viale|Corso){_OF}(?: {_NAME}){{1,4}},? \d{{1,5}}"
+    rf"|(?<!\w)(?:\d{{1,5}} )?C/ ?{_NAME}(?: [\w’'.-]{{1,30}}){{0,4}},? \d{{1,5}}"
 )
 _WAYS = (
-    "rue ", "avenue ", "boulevard ", "place ", "via ", "piazza ", "calle ", "avenida ", "rua ", "paseo ", "plaza ",
+    "rue ", "avenue ", "boulevard ", "place ", "route ", "chemin ", "quai ", "impasse ", "cours ", "c/", "via ", "piazza ", "calle ", "avenida ", "rua ", "paseo ", "plaza ",
     "viale ", "corso ",
 )  # fmt: skip
 _DEGREES = re.compile(
@@ -47,7 +49,10 @@ _DEGREES = re.compile(
 _COORDINATES = re.compile(r"(?<![\w.])-?\d{1,3}\.\d{4,8}, ?-?\d{1,3}\.\d{4,8}(?!\w)")
 _UNITS = ("box ", "postfach ", "psc ", "unit ", "suite ", "apt", "apartment ")
 _UNIT = re.compile(
-    r"(?<!\w)(?:p\.? ?o\.? box|postfach|psc|unit|suite|apt\.?|apartment|box)\s(?:#|no\.? )?\d{1,6}(?!\w)(?:, box \d{1,6})?"
+    r"(?<!\w)(?:\d{1,6} (?=p))?(?:p\.? ?o\.? box|postfach|psc|unit|suite|apt\.?|apartment|box)\s(?:#|no\.? )?\d{1,6}(?!\w)(?:, box \d{1,6})?"
+)
+_SMALL_STREET = re.compile(
+    r"(?<!\w)(?:\d{1,5} )?\d{1,5}[a-z]?,? (?:[a-z?'-]+ ){1,3}(?:street|road|rd|avenue|ave|lane|terrace|crescent|blvd)(?!\w)"
 )
 _CITY = re.compile(
     rf"(?<!\w)(?:(?:D-)?\d{{5}}|(?:A|B|CH|CZ|DK|E|F|FI|H|HU|I|L|LT|LV|MD|N|NL|P|PL|RO|S|SE|SI|SK|SLO)-\d{{4,5}}) {_NAME}"
@@ -56,6 +61,12 @@ _US_STATE_ZIP = re.compile(
     r"(?<!\w)(?:A[AEKLPRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT"
     r"|V[AIT]|W[AIVY]) \d{5}(?:-\d{4})?(?!\w)"
 )
+
+
+def _is_street(value: str) -> bool:
+    """No word of those that hold a sentence together is in the name of a street."""
+    return FUNCTION.isdisjoint(value.split())
+
 
 ADDRESS_RULES = (
     FormRule(kind="postcode", pattern=_CANADIAN_POSTCODE, shapes=(b"A0A 0A0",)),
@@ -70,6 +81,13 @@ ADDRESS_RULES = (
     FormRule(kind="postcode", pattern=_US_STATE_ZIP, shapes=(b"AA 00000",)),
     FormRule(kind="address", pattern=_CITY, shapes=(b"00000 A", b"-0000 A")),
     FormRule(kind="address", pattern=_STREET, words=_STREETS, holds=has_digit),
+    FormRule(
+        kind="address",
+        pattern=_SMALL_STREET,
+        words=(" street", " road", " rd", " avenue", " ave ", " lane", " terrace", " crescent"),
+        ignores_case=True,
+        holds=_is_street,
+    ),
     FormRule(kind="address", pattern=_DEGREES, shapes=(b"0?", b"0 ?")),
     FormRule(kind="address", pattern=_COORDINATES, shapes=(b"0.0000",)),
     FormRule(kind="address", pattern=_WAY, words=_WAYS),

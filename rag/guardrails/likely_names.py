@@ -13,8 +13,19 @@ from rag.guardrails.dates import old_dates_in
 from rag.guardrails.hits import Hit, covering
 from rag.guardrails.introductions import family_names_in, introduced_in
 from rag.guardrails.name_tokens import Token, foreign_in, reading_of
+from rag.guardrails.name_words import ENGLISH_TITLES
 from rag.guardrails.suspect_numbers import begins_list, find_rows, is_age, is_decimal, is_measure
 from rag.guardrails.suspects import Suspects
+from rag.guardrails.told_by_place import (
+    find_ages,
+    find_firms,
+    find_firms_of_people,
+    find_listed,
+    find_parts_of_addresses,
+    find_positions,
+    find_roles,
+    find_speakers,
+)
 from rag.guardrails.words import WRITTEN_SMALL, Kind
 
 _BETWEEN = frozenset(" ,.#\n/-&")
@@ -23,12 +34,6 @@ _SHORT_WORD = 4
 _INITIAL = 3
 _INSIDE_NAMES = frozenset({" ", "-"})
 _AND = frozenset({"and", "und", "or", "oder"})
-_LONGEST_FIRM, _SHORT_FORM = 3, 2
-"""`kg` and `sa` are firms only with a capital."""
-_BEFORE_FIRM = frozenset({" ", ", ", "-"})
-_LONGEST_ROLE, _MOST_LINES = 5, 4
-_OF = frozenset({"and", "of", "für", "und"})
-_LINE_ENDS = frozenset({"\n", " \n", "  \n", "\r\n", "\n\n"})
 _NOBODY: frozenset[str] = frozenset()
 _NO_PARTS = Kind.MONTH | Kind.LABEL | Kind.WORK
 _NEVER_FOLLOW = Kind.FUNCTION | Kind.WORK | Kind.MONTH | Kind.LABEL
@@ -44,24 +49,27 @@ def likely_names_in(text: str, *, public: frozenset[str] = _NOBODY) -> list[Hit]
     if not tokens:
         return []
     blocks = contact_lines(text)
-    introduced = frozenset(introduced_in(text))
-    suspects = Suspects(text, reading, introduced, public, uncapitalised=text == text.lower())
-    if blocks or introduced:
-        suspect = [
-            (token.line in blocks and _is_contact(token, text)) or suspects.has(at)
-            for at, token in enumerate(tokens)
-        ]
-    else:
-        suspect = [not token.word.is_plain and suspects.has(at) for at, token in enumerate(tokens)]
+    uncapitalised = text == text.lower()
+    introduced = frozenset(introduced_in(text, uncapitalised=uncapitalised))
+    suspects = Suspects(text, reading, introduced, public, uncapitalised=uncapitalised)
+    suspect = _by_themselves(suspects, blocks)
     if len(reading.numbers) > 1:
         find_rows(tokens, reading.numbers, suspect)
-    if "\n" in text:
-        _find_roles(tokens, suspect, text)
+    if "\n" in text and True in suspect:
+        find_roles(tokens, suspect, text)
+    if text.count(":") > 1:
+        find_speakers(tokens, suspect, text)
     if kinds & Kind.FIRM:
-        _find_firms(tokens, suspect, public)
+        find_firms(tokens, suspect, public)
     if True in suspect:
         _spread_to_neighbours(tokens, suspect, text)
         _fill_gaps(tokens, suspect)
+        find_positions(tokens, suspect, text)
+        if uncapitalised:
+            find_firms_of_people(tokens, suspect)
+            find_listed(tokens, suspect)
+        find_ages(tokens, reading.numbers, suspect, text)
+        find_parts_of_addresses(tokens, reading.numbers, suspect, text)
     hits = list(_runs(tokens, suspect, text))
     others = [Hit(start, end, "name") for start, end in (*foreign_in(text), *family_names_in(text))]
     if kinds & Kind.MONTH and reading.numbers:
@@ -69,59 +77,23 @@ def likely_names_in(text: str, *, public: frozenset[str] = _NOBODY) -> list[Hit]
     return covering([*hits, *others]) if others else hits
 
 
+def _by_themselves(suspects: Suspects, blocks: frozenset[int]) -> list[bool]:
+    """Of each token whether it is suspect, whatever stands beside it."""
+    tokens, introduced, text = suspects.tokens, suspects.introduced, suspects.text
+    if not blocks and not introduced:
+        return [not token.word.is_plain and suspects.has(at) for at, token in enumerate(tokens)]
+    return [
+        (token.line in blocks and _is_contact(token, text))
+        or ((token.start in introduced or not token.word.is_plain) and suspects.has(at))
+        for at, token in enumerate(tokens)
+    ]
+
+
 def _is_contact(token: Token, text: str) -> bool:
     """Whether a token of a contact block is content, rather than the label of a line."""
     is_label = token.word.kinds & Kind.LABEL or text[token.end : token.end + 1] == ":"
-    return not token.word.kinds & Kind.FUNCTION and not is_label
-
-
-def _find_firms(tokens: Sequence[Token], suspect: list[bool], public: frozenset[str]) -> None:
-    """What a firm is called stands before `Ltd`, three words at most, however they are written."""
-    for at, token in enumerate(tokens):
-        begun = at
-        is_firm = token.word.kinds & Kind.FIRM and (
-            len(token.word.text) > _SHORT_FORM or not token.word.text.islower()
-        )
-        while is_firm and begun and at - begun < _LONGEST_FIRM:
-            before = tokens[begun - 1].word
-            if tokens[begun].gap not in _BEFORE_FIRM or tokens[begun].opens:
-                break
-            if before.is_number or before.kinds & Kind.FUNCTION or before.small in public:
-                break
-            begun -= 1
-        if begun < at:
-            suspect[begun : at + 1] = [True] * (at + 1 - begun)
-
-
-def _find_roles(tokens: Sequence[Token], suspect: list[bool], text: str) -> None:
-    """Short lines under one that is a name: what somebody is, and where."""
-    begun, names = 0, 0
-    for at in range(1, len(tokens) + 1):
-        if at < len(tokens) and tokens[at].line == tokens[begun].line:
-            continue
-        if not _is_bare(tokens[begun:at], text):
-            names = 0
-        elif names and tokens[begun].gap in _LINE_ENDS:
-            suspect[begun:at] = [True] * (at - begun)
-            names = (names + 1) % _MOST_LINES
-        else:
-            names = int(
-                all(
-                    suspect[place] or len(tokens[place].word.small) == 1
-                    for place in range(begun, at)
-                )
-            )
-        begun = at
-
-
-def _is_bare(line: Sequence[Token], text: str) -> bool:
-    """Whether it is a few words and nothing else, no sentence among them."""
-    end = line[-1].end
-    is_short = len(line) <= _LONGEST_ROLE and text[end : end + 1] in {"", "\n", " "}
-    return is_short and not any(
-        token.word.is_number or (token.word.kinds & Kind.FUNCTION and token.word.small not in _OF)
-        for token in line
-    )
+    is_small_word = token.word.kinds & Kind.FUNCTION and not token.word.is_upper
+    return not is_small_word and not is_label
 
 
 # --- what stands beside them ----------------------------------------------------------------------
@@ -200,7 +172,9 @@ def _leads(tokens: Sequence[Token], at: int, text: str) -> bool:
         return not (after & _NEVER_NEIGHBOURS or token.opens)
     if not token.word.is_capital:
         may_be_name = kinds & Kind.ALSO_NAME or kinds & (Kind.NAME | Kind.FUNCTION) == Kind.NAME
-        return bool(may_be_name) and not after & WRITTEN_SMALL
+        is_name = bool(may_be_name) and not after & WRITTEN_SMALL
+        is_time = token.word.small == "ms" and at and tokens[at - 1].word.is_number
+        return is_name or (token.word.small in ENGLISH_TITLES and not is_time)
     if kinds & Kind.FUNCTION or (token.opens and kinds & Kind.OPENING):
         return bool(kinds & Kind.ALSO_NAME) and not after & _NEVER_NEIGHBOURS
     return not kinds & _NO_PARTS and kinds & (Kind.NOUN | Kind.NAME) != Kind.NOUN

@@ -64,6 +64,7 @@ def reading_of(text: str) -> Reading:
     tokens: list[Token] = []
     numbers: list[int] = []
     small: set[str] = set()
+    append, add_small = tokens.append, small.add
     at = line = everything = 0
     previous: Word | None = None
     for between, written, digits in _GAP_AND_TOKEN.findall(text):
@@ -73,7 +74,7 @@ def reading_of(text: str) -> Reading:
             word = known.get(written) or look_up(written)
             everything |= word.kinds
             if not word.is_capital:
-                small.add(word.small)
+                add_small(word.small)
         else:
             at = start + len(digits)
             if has_citations and _CITATION.match(text, start - 1):
@@ -86,7 +87,7 @@ def reading_of(text: str) -> Reading:
             opens = not tokens or _opens(gap, previous)
             if "\n" in gap:
                 line += gap.count("\n")
-        tokens.append(Token(start, at, word, opens, line, gap))
+        append(Token(start, at, word, opens, line, gap))
         previous = word
     english, german = _languages(tokens) if everything & _TELLS else (True, False)
     return Reading(tokens, numbers, small, everything, english, german)

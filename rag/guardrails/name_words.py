@@ -35,15 +35,21 @@ ALSO_NAMES = frozenset(
 )
 """Common words that are names too, at the beginning of a sentence as likely as not."""
 TITLES = frozenset(
-    "mr mrs ms miss dr prof professor sir madam dame lord lady herr frau hr fr dipl ing mag rev fr pater capt col gen lt sgt".split()
+    "mr mrs ms miss dr prof professor sir madam dame lord lady herr frau hr fr dipl ing mag herrn rev fr pater capt col gen lt sgt".split()
 )
+TITLES_SMALL = frozenset("herr herrn frau mr mrs ms miss dr prof professor".split())
+"""Those that are hardly anything else when they are written small."""
+ENGLISH_TITLES = TITLES_SMALL - {"herr", "herrn", "frau"}
 PARTICLES = frozenset(
     "de del della di da do dos das du des d la le les el los las van von der den het ter ten te ap ibn bin al y e i & av"
     " og och u ul út utca tér st rue via calle rua".split()
 )
 DAYS = frozenset(
     "mondays tuesdays wednesdays thursdays fridays saturdays sundays monday tuesday wednesday thursday friday saturday sunday montag dienstag mittwoch donnerstag freitag samstag sonnabend"
-    " sonntag".split()
+    " sonntag lundi mardi mercredi jeudi vendredi samedi dimanche lunes martes miércoles jueves viernes sábado domingo lunedì"
+    " martedì mercoledì giovedì venerdì sabato domenica maandag dinsdag woensdag donderdag vrijdag zaterdag zondag poniedziałek"
+    " wtorek środa czwartek piątek sobota niedziela luni marți miercuri joi vineri sâmbătă duminică pazartesi salı çarşamba"
+    " perşembe cumartesi hétfő kedd szerda csütörtök péntek szombat vasárnap mandag tirsdag onsdag torsdag fredag".split()
 )
 MONTHS = frozenset(
     "january february march april may june july august september october november december jan feb mar apr jun jul aug sept"
@@ -80,9 +86,37 @@ SHORT_FOR = frozenset(
 )
 """In capitals, and nobody's name; countries and states are not here."""
 PEOPLES = frozenset(
-    "chinese israeli polish saudi vietnamese buddhist protestant shii shiis shia sunni sunnis pole poles türke syrer irin deutsche".split()
+    "chinese israeli polish saudi vietnamese buddhist protestant shii shiis shia sunni sunnis pole poles türke syrer irin deutsche"
+    " swede swedes finn finns peruvians portugueses middle-east middle-eastern far-eastern new-yorker new-yorkers turkey guinea"
+    " niger wales europe kurdistan uk united".split()
 )
-"""Those that the lists have as words."""
+"""Peoples and countries that the lists have as words."""
+GERMAN_PEOPLES = frozenset(
+    f"{people}isch{ending}"
+    for people in (
+        "afghan alban alger arab argentin armen bosn brasilian bulgar chines dän estn eritre finn georg griech ind irak iran"
+        " ir israel italien japan jordan kasach kenian kolumbian korean kosovar kroat kurd lett liban litau marokkan maked"
+        " mexikan moldau nigerian niederländ norweg pakistan philippin poln portugies rumän russ schwed serb slowak slowen"
+        " somal span syr thailänd tschech tschetschen tunes türk ukrain ungar vietnames weißruss belaruss ghana"
+    ).split()
+    for ending in ("", "e", "en", "er", "es", "em")
+)
+"""German writes them small. What is mostly the name of a language in an office is not among them."""
+COLLEAGUES = frozenset(
+    "kollege kollegen kollegin kunde kunden kundin meister meisterin fahrer fahrerin nachbar nachbarin patient patientin"
+    " betriebsrat vorarbeiter auszubildende auszubildenden azubi ingenieur ingenieurin".split()
+)
+"""German nouns that stand before a name."""
+DO_AS_PEOPLE = frozenset(
+    "hat hatte sagt sagte meint meinte fragt fragte will möchte kommt kam weiß".split()
+)
+"""German verbs after which a noun that opens the sentence without an article is somebody's name."""
+RELATIVES = frozenset(
+    "he she i'm he's she's er sie ich son daughter wife husband mother father brother sister sohn tochter mann frau mutter vater"
+    " bruder schwester".split()
+)
+"""Of whom an age is said."""
+
 ALSO_TOWNS = frozenset(
     "reading bath nice split mobile hull cork bury wells sandwich sale deal rugby ware battle mold ash stone hove hope crook"
     " march eye rye beer street barking tring essen halle waren singen regen minden hagen siegen kiel lage senden leer norden"
@@ -111,6 +145,13 @@ PRESENTED_BY_TWO = frozenset(
     ]
 )
 """Before somebody's name as often as before anything else."""
+GREETED = frozenset(
+    "all team everyone everybody folks guys both again sir madam colleague colleagues support world friends mate zusammen leute"
+    " kollegen kolleginnen kollege kollegin herren damen freunde".split()
+)
+"""What stands after a greeting and is no name."""
+PLACES = frozenset("bridge airport county cathedral castle river".split())
+"""Written small behind the name of one."""
 NUMBERED = frozenset(
     "section sections table figure fig chapter version versions page pages step steps item annex appendix article clause"
     " level grade line rev revision release issue paragraph part phase stage rule note class type model order no question"
@@ -132,7 +173,7 @@ IDENTITY = (
 """Where one of these stands before what looks like the code of a product, it may be somebody's number."""
 NAME_TAILS = (
     "mann berg berger stein bach burg dorf hausen heim feld furt brück hofer inger meier mayer maier huber müller schmidt"
-    " schmied thal wald baum kopf büttel stedt leben rode kirchen hagen münde walde born bronn beuren hofen weiler scheid ski sky sson gärtner fahrer".split()
+    " schmied thal wald baum kopf büttel stedt leben rode macher kirchen hagen münde walde born bronn beuren hofen weiler scheid ski sky sson gärtner fahrer".split()
 )
 """Endings of German family names and towns, whatever the word before them says."""
 ENGLISH_NAME_TAILS = "field wood worth ford bridge brook stone land well wells wright smith hill dale burn berry ham more house son man".split()

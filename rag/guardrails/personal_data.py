@@ -105,8 +105,8 @@ def patterns_in(text: str) -> Iterator[Hit]:
     near = _near_digits(twin, shape)
     for rule in _RULES:
         if not (
-            any(map(shape.__contains__, rule.shapes))
-            or any(map(near.__contains__, rule.words))
+            (rule.shapes and any(map(shape.__contains__, rule.shapes)))
+            or (rule.words and any(map(near.__contains__, rule.words)))
             or (rule.may_hold is not None and rule.may_hold(text))
         ):
             continue

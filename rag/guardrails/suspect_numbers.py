@@ -11,7 +11,7 @@ from rag.guardrails.words import Kind, Word
 _MEASURE = re.compile(
     r"\s?(?:[%€$£°]|(?i:percent|prozent|euros?|dollars?|(?:milli|micro|nano)?seconds?|minutes?|minuten|hours?|stunden?|days?"
     r"|tage?n?|weeks?|wochen?|months?|monate?n?|pages?|seiten?|pieces?|stück|times|mal|uhr|rpm|gbp|eur|usd|chf)(?!\w)"
-    r"|(?:kg|mg|g|mm|cm|m|km|l|ml|bar|V|kV|A|W|kW|kWh|MB|GB|KB|TB|mb|gb|ms|s|Hz|kHz|GHz|x|m³|µm|N|Nm|nm|kN|MPa|Pa|dBA?)(?!\w))"
+    r"|(?:kg|mg|g|mm|cm|m|km|l|ml|bar|V|kV|A|W|kW|kWh|MB|GB|KB|TB|mb|gb|ms|s(?!-[A-Z])|Hz|kHz|GHz|x|m³|µm|N(?!\. [A-Z])|Nm|nm|kN|MPa|Pa|dBA?)(?!\w))"
 )
 _AGED = re.compile(
     r"\s?-?(?:years?[ -]olds?|y/?o\b|yrs?\b|-?years?-old|jahre? alt|jährige?[nrs]?|(?:years|jahre)(?=\s?[,;)]|\s?$))",
@@ -31,7 +31,7 @@ _CURRENCY = re.compile(r"(?:[€$£]|\b(?:gbp|eur|usd|chf)) ?\Z", re.IGNORECASE)
 _LONG, _LONGEST_QUANTITY = 4, 8
 """Digits."""
 _GAPS = frozenset({" ", "-", "/", " / ", " - ", ") ", ")", "."})
-_LONG_IN_A_ROW = 7
+_LONG_IN_A_ROW, _FEWEST_PAIRS = 7, 3
 _NOTHING = Word("", "", 0)
 
 
@@ -88,6 +88,14 @@ def find_rows(tokens: Sequence[Token], numbers: Sequence[int], suspect: list[boo
             row.append(at)
             continue
         written = "".join(tokens[place].word.text for place in row)
-        if len(row) > 1 and sum(map(str.isdigit, written)) >= _LONG_IN_A_ROW:
+        is_long = sum(map(str.isdigit, written)) >= _LONG_IN_A_ROW
+        if len(row) > 1 and (is_long or _are_pairs(tokens, row)):
             suspect[row[0] : row[-1] + 1] = [True] * len(row)
         row = [at]
+
+
+def _are_pairs(tokens: Sequence[Token], row: Sequence[int]) -> bool:
+    """`84 23 30`, as telephones are written in the north."""
+    return len(row) >= _FEWEST_PAIRS and all(
+        len(tokens[at].word.text) == 2 and (at == row[0] or tokens[at].gap == " ") for at in row
+    )

@@ -6,21 +6,14 @@ from dataclasses import dataclass
 
 from rag.guardrails import name_words as sets
 from rag.guardrails.abbreviations import stands_for_something
-from rag.guardrails.introductions import is_presented
+from rag.guardrails.introductions import ACTS, ONE, VERBS, acts_as_a_name, is_asked, is_presented
 from rag.guardrails.name_tokens import Reading, Token
 from rag.guardrails.suspect_numbers import is_suspect_number
 from rag.guardrails.words import SURE, WRITTEN_SMALL, Kind, Word, is_compound, is_english_compound
 
-_OF_ONE = frozenset("is was has owes wants".split())
-"""Verbs after which whoever opens the sentence is one, and without an article a name."""
-_VERBS = _OF_ONE | frozenset(
-    "had will would can could did does said says called began spent went came got made took wrote told left led won ran met"
-    " felt kept held sold bought lives works needs asks likes moves earns".split()
-)
 _NO_NAMES_WRITTEN_SMALL = frozenset(
     "will may can long little short case field law rich page hall place".split()
 )
-_TITLES_SMALL = frozenset("herr frau mr mrs ms miss dr prof".split())
 _UNITS = frozenset("avwnckl")
 _NOUN_ENDINGS = tuple(sets.NOUN_ENDINGS)
 _ADJECTIVE_ENDINGS = ("e", "en", "er", "es", "em")
@@ -72,16 +65,22 @@ class Suspects:
         word, kinds = token.word.small, token.word.kinds
         if kinds & Kind.FUNCTION or len(word) == 1:
             return False
+        if self.uncapitalised and self._is_name_without_capitals(at, token):
+            return True
         if kinds & (Kind.MONTH | Kind.DAY) and not kinds & Kind.ALSO_NAME:
             is_day = kinds & Kind.DAY and not self._is_any_day(at, token.word)
             return bool(is_day) and self.reading.english
-        if kinds & Kind.ALSO_NAME and self.uncapitalised and word not in _NO_NAMES_WRITTEN_SMALL:
-            return True
         if not word.isalpha() and sum(map(str.isdigit, word)) >= _LONG_NUMBER:
             return True
         if self.reading.german:
             return not self._is_german(at, token.word)
         return self.reading.english and not self._is_english(token.word)
+
+    def _is_name_without_capitals(self, at: int, token: Token) -> bool:
+        """Of a text that has none: a word that is a name as often, or one that does as people do."""
+        if token.word.kinds & Kind.ALSO_NAME and token.word.small not in _NO_NAMES_WRITTEN_SMALL:
+            return True
+        return token.opens and acts_as_a_name(self.tokens, at)
 
     def _is_german(self, at: int, word: Word) -> bool:
         """Whether it is a word that German writes small, or a noun in a text that has no capitals."""
@@ -141,11 +140,21 @@ class Suspects:
         if kinds & Kind.FUNCTION or self._is_no_name_here(token):
             return False
         if kinds & Kind.OPENING and not token.answers and not kinds & Kind.ALSO_NAME:
-            is_one = self._word_after(at) in _OF_ONE and self.tokens[at + 1].gap == " "
-            return is_one and not word.small.endswith("s")
+            after = self._word_after(at)
+            is_one = after in ONE and not word.small.endswith("s")
+            acts = kinds & Kind.NAME and after in ACTS
+            is_near = bool(is_one or acts) and self.tokens[at + 1].gap == " "
+            return is_near or (bool(kinds & Kind.NAME) and is_asked(self.tokens, at))
         if self.reading.german and not kinds & Kind.ALSO_NAME:
-            return not self._is_german_noun(at, word)
+            return self._does_as_people(at, word) or not self._is_german_noun(at, word)
         return self._opens_like_a_name(at, token)
+
+    def _does_as_people(self, at: int, word: Word) -> bool:
+        """`Specht hat`, `Jäger ist`: German puts an article before a noun that is none's name."""
+        after = self._word_after(at)
+        is_one = after in sets.DO_AS_PEOPLE or (word.kinds & Kind.NAME and after in {"ist", "war"})
+        is_near = bool(is_one) and self.tokens[at + 1].gap == " "
+        return is_near and word.small not in sets.GERMAN_NOUNS and not word.kinds & Kind.WORK
 
     def _is_no_name_here(self, token: Token) -> bool:
         """A word of its line's beginning that is a label, or that the text writes small elsewhere."""
@@ -173,27 +182,33 @@ class Suspects:
         following = after[0].word
         beyond = after[1].word if len(after) > 1 else None
         if following.is_capital:
-            return is_name or (beyond is not None and beyond.small in _VERBS)
+            return is_name or (beyond is not None and beyond.small in VERBS)
         is_with = following.small == "and" and beyond is not None and beyond.is_capital
-        return following.small in _VERBS or (
-            is_name and (is_with or following.small.endswith("ed"))
+        is_with_name = is_with and beyond is not None and not beyond.kinds & SURE
+        return (
+            following.small in VERBS
+            or following.small in sets.PLACES
+            or is_with_name
+            or (is_name and (is_with or following.small.endswith("ed")))
         )
 
     def _is_german_noun(self, at: int, word: Word) -> bool:
         """By the lists, by its ending, or by what it is made of; where it is also a family name, only
         with an article before it, an adjective or two between."""
         kinds = word.kinds
+        before = self.tokens[at - 1].word.small if at and self.tokens[at].gap == " " else ""
+        if before in sets.COLLEAGUES:
+            return False
         if word.small in sets.GERMAN_NOUNS and not kinds & Kind.ALSO_NAME:
             return True
+        is_in = before in sets.BEFORE_TOWNS
         if kinds & SURE:
-            before = self.tokens[at - 1] if at and self.tokens[at].gap == " " else None
-            is_in = before is not None and before.word.small in sets.BEFORE_TOWNS
             if not kinds & _IN_GERMAN or (is_in and not kinds & _NOUNS):
                 return False
             return not kinds & _MAY_BE_NAME or self._has_article(at)
         if kinds & Kind.NAME:
             return False
-        return word.small.endswith(_NOUN_ENDINGS) or is_compound(word.small)
+        return (not is_in and word.small.endswith(_NOUN_ENDINGS)) or is_compound(word.small)
 
     def _has_article(self, at: int) -> bool:
         if self.tokens[at].opens:
@@ -240,14 +255,15 @@ class Suspects:
 
     def _is_called_a_name(self, at: int, token: Token) -> bool:
         kinds = token.word.kinds
-        if token.start in self.introduced and not kinds & Kind.FUNCTION:
+        if token.start in self.introduced:
             return True
         if kinds & Kind.PEOPLE:
             # `polish` and `pole` are words, too
             return token.word.is_capital or self.uncapitalised or not kinds & Kind.OPENING
         if kinds & _MAY_BE_NAME and is_presented(self.text, self.tokens, at):
             return True
-        return at > 0 and _is_titled(token, self.tokens[at - 1].word)
+        before = self.tokens[at - 1].word if at else None
+        return before is not None and before.kinds & Kind.TITLE != 0 and _is_titled(token, before)
 
     def _is_town(self, at: int, token: Token) -> bool:
         """`in reading`, `aus Halle`; or the only word of a cell."""
@@ -270,24 +286,35 @@ class Suspects:
         """Of the name of a month, whether it is somebody's here: `April is on leave`."""
         if not token.word.kinds & Kind.MAY_BE_NO_MONTH:
             return False
-        before = self.tokens[at - 1].word if at else None
+        before = self.tokens[at - 1].word if at and not token.opens else None
         if before is not None and (
-            before.is_number or before.kinds & Kind.MONTH or before.small in sets.BEFORE_MONTHS
+            before.is_number or before.kinds & Kind.MONTH or self._speaks_of_months(at - 1)
         ):
             return False
         following = self.tokens[at + 1] if at + 1 < len(self.tokens) else None
         is_dated = following is not None and following.word.is_number and len(following.gap) <= 2
         return not is_dated and not (token.opens and token.word.kinds & Kind.FUNCTION)
 
+    def _speaks_of_months(self, at: int) -> bool:
+        """`in`, and `to` where something dated stands before it: `from Nov to Jan`, not `said Lena to Jan`."""
+        small = self.tokens[at].word.small
+        if small != "to":
+            return small in sets.BEFORE_MONTHS
+        near = self.tokens[max(0, at - 3) : at]
+        return any(each.word.is_number or each.word.kinds & Kind.MONTH for each in near)
+
 
 def _is_titled(token: Token, before: Word) -> bool:
     """`herr koch`, `dr. long`: what stands after a title, but for a verb after `die frau`."""
     kinds = token.word.kinds
-    is_title = before.kinds & Kind.TITLE and (before.is_capital or before.small in _TITLES_SMALL)
+    is_title = before.kinds & Kind.TITLE and (
+        before.is_capital or before.small in sets.TITLES_SMALL
+    )
     if not is_title or kinds & Kind.FUNCTION or token.gap not in {" ", ". "}:
         return False
     return (
         token.word.is_capital
+        or before.small in sets.ENGLISH_TITLES
         or not kinds & (Kind.GERMAN | Kind.ENGLISH)
         or bool(kinds & _MAY_BE_NAME)
     )

@@ -47,7 +47,9 @@ WRITTEN_SMALL = Kind.ENGLISH | Kind.GERMAN | Kind.NOUN
 """Of words that are words."""
 SURE = WRITTEN_SMALL | Kind.FUNCTION
 
-_LISTED = Kind.FUNCTION | Kind.ENGLISH | Kind.WORK | Kind.TITLE | Kind.DAY | Kind.MONTH
+_LISTED = (
+    Kind.FUNCTION | Kind.ENGLISH | Kind.GERMAN | Kind.WORK | Kind.TITLE | Kind.DAY | Kind.MONTH
+)
 """Words that are kept in memory: everybody says them."""
 _LOOK_AGAIN = Kind.TITLE | Kind.ALSO_NAME | Kind.ALSO_TOWN | Kind.DAY | Kind.NAME | Kind.PEOPLE
 _IN_GERMAN = Kind.GERMAN | Kind.NOUN
@@ -58,7 +60,7 @@ _SETS = (
     (sets.ALSO_NAMES, Kind.ALSO_NAME),
     (sets.DAYS, Kind.DAY),
     (sets.MONTHS, Kind.MONTH),
-    (sets.PEOPLES, Kind.PEOPLE),
+    (sets.PEOPLES | sets.GERMAN_PEOPLES, Kind.PEOPLE),
     (sets.MONTHS_OR_NAMES, Kind.MAY_BE_NO_MONTH),
     (sets.PARTICLES, Kind.PARTICLE),
     (sets.LABELS, Kind.LABEL),

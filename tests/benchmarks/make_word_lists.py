@@ -51,6 +51,8 @@ _SETS = (
 )
 _RARE, _SMALL_SHARE = -16.0, 0.5
 """Natural logarithm of how often a word stands among others; share of it that is written small."""
+_SMALL_SHARE_OF_NAMES, _HARDLY_SMALL, _SURELY_SMALL = 0.5, 0.2, 0.9
+"""A name or a town is no word only because somebody wrote it small in the public sets: chicago."""
 _SELDOM, _SMALL_SHARE_OF_SELDOM = -17.6, 0.3
 _RARE_IN_GERMAN = -16.8
 _OFTEN_A_NOUN = -13.0
@@ -92,7 +94,14 @@ def main() -> None:
         for word in words:
             kinds[word] = kinds.get(word, 0) | kind
 
-    mark(common | set(_small(english, names, _RARE)), WordKind.ENGLISH)
+    share_of = {each: _small_share(english, each) for each in names | towns}
+    words = {
+        each
+        for each, share in common.items()
+        if share_of.get(each, 1.0)
+        >= (_HARDLY_SMALL if share >= _SURELY_SMALL else _SMALL_SHARE_OF_NAMES)
+    }
+    mark(words | set(_small(english, names, _RARE)), WordKind.ENGLISH)
     mark(set(_small(english, frozenset(), _SELDOM, _SMALL_SHARE_OF_SELDOM)), WordKind.SELDOM)
     mark(set(_small(german, names, _RARE_IN_GERMAN)), WordKind.GERMAN)
     mark(set(_nouns(german, lemmas, first, towns)), WordKind.NOUN)
@@ -158,14 +167,20 @@ def _small(
     for word, probability in probabilities.items():
         if not (word.isalpha() and word.islower() and probability >= least):
             continue
-        capitals = {word.capitalize(), word.upper()} - {word}
-        small = math.exp(probability)
-        share = small / (small + sum(math.exp(probabilities.get(each, -99)) for each in capitals))
+        share = _small_share(probabilities, word)
         if len(word) <= _SHORT and probability < _RARE_IF_SHORT and least == _RARE_IN_GERMAN:
             continue
         rare, needed = _SURELY_NO_NAME if word in names else (least, share_needed)
         if probability >= rare and share >= needed:
             yield word
+
+
+def _small_share(probabilities: Probabilities, word: str) -> float:
+    """How often it is written small of all the times that it is written; 1 where it never is."""
+    capitals = {word.capitalize(), word.upper()} - {word}
+    small = math.exp(probabilities.get(word, -99))
+    capital = sum(math.exp(probabilities[each]) for each in capitals if each in probabilities)
+    return small / (small + capital)
 
 
 def _nouns(
@@ -197,8 +212,9 @@ def _acronyms(probabilities: Probabilities, names: frozenset[str]) -> Iterator[s
                 yield small
 
 
-def _of_sets(read: Reading) -> tuple[set[str], set[str]]:
-    """Words that are written small in the public sets, and those that open sentences there."""
+def _of_sets(read: Reading) -> tuple[dict[str, float], set[str]]:
+    """Words that are written small in the public sets, each with how often of all times, and those
+    that open sentences there."""
     small, opening, capital = Counter[str](), Counter[str](), Counter[str]()
     for path in [*(SHARED / name for name in _SETS), *sorted(_mmlu())]:
         body = path.read_bytes()
@@ -208,7 +224,7 @@ def _of_sets(read: Reading) -> tuple[set[str], set[str]]:
         opening.update(word.lower() for word in _OPENING.findall(text))
         capital.update(word.lower() for word in _WITHIN.findall(text))
     common = {
-        word
+        word: count / (count + capital[word])
         for word, count in small.items()
         if count >= _OFTEN and count / (count + capital[word]) >= _SHARE
     }

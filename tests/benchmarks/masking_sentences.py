@@ -6,7 +6,10 @@
 halves twice: templates by a hash of the line, values by turns; so a sentence of the half `test` shares
 neither its words nor its names, firms and streets with one that rules were first made on. When that
 half had been measured once, the rules were mended on it too. `masking/unseen.txt` with values of its
-own was written after that and measured once; then the rules were mended on it as well.
+own was written after that and measured once; then the rules were mended on it as well. In
+`masking/written.txt` every sentence is written by hand with its values in it, as staff write: it was
+written before it was measured, measured once when the rules had been mended elsewhere, and then the
+rules were mended on it, too.
 """
 
 import random
@@ -20,8 +23,9 @@ from zlib import crc32
 
 _FOLDER = Path(__file__).with_name("masking")
 _SLOT = re.compile(r"\{(\w+)\}")
+_WRITTEN = re.compile(r"\{(\w+)=([^{}]+)\}")
 _FORM = re.compile(r"[#%@]")
-Half = Literal["development", "test", "unseen"]
+Half = Literal["development", "test", "unseen", "written"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +44,37 @@ class Sentence:
 
 
 def sentences_of(half: Half, *, each: int = 15, seed: int = 11) -> list[Sentence]:
-    """`each` fillings of every template of the half; the same ones for the same seed. `unseen` is a
-    set beside the two halves."""
+    """`each` fillings of every template of the half; the same ones for the same seed. `unseen` and
+    `written` are sets beside the two halves; of the latter each sentence comes once."""
+    if half == "written":
+        return [_parsed(line) for line in _lines("written.txt")]
     chance = random.Random(f"{half} {seed}")
     fill = _Filling(_values(half), chance)
     return [_filled(line, fill) for line in _templates(half) for _ in range(each)]
 
 
 def _templates(half: Half) -> Iterator[str]:
-    name = "unseen.txt" if half == "unseen" else "templates.txt"
-    for line in (_FOLDER / name).read_text("utf-8").splitlines():
-        if line and not line.startswith("#") and (half == "unseen" or _half_of(line) == half):
+    for line in _lines("unseen.txt" if half == "unseen" else "templates.txt"):
+        if half == "unseen" or _half_of(line) == half:
             yield line
+
+
+def _lines(name: str) -> Iterator[str]:
+    for line in (_FOLDER / name).read_text("utf-8").splitlines():
+        if line and not line.startswith("#"):
+            yield line
+
+
+def _parsed(line: str) -> Sentence:
+    language, written = line.split(" ", 1)
+    written = written.replace("\\n", "\n").replace("\\t", "\t")
+    text, values, at = "", list[Value](), 0
+    for found in _WRITTEN.finditer(written):
+        text += written[at : found.start()]
+        values.append(Value(len(text), len(text) + len(found[2]), found[1]))
+        text += found[2]
+        at = found.end()
+    return Sentence(text + written[at:], tuple(values), line, language)
 
 
 def _half_of(line: str) -> Half:
@@ -167,7 +190,7 @@ def _luhn(digits: str) -> int:
 
 
 def main() -> None:
-    halves: Mapping[str, Half] = {"test": "test", "unseen": "unseen"}
+    halves: Mapping[str, Half] = {"test": "test", "unseen": "unseen", "written": "written"}
     for sentence in sentences_of(halves.get(" ".join(sys.argv[1:]), "development")):
         print(sentence.text.replace("\n", "\\n"))
 

@@ -9,10 +9,20 @@ from tests.rag.guardrails.test_masking_of_a_public_set import holds
 
 _UNDECIDABLE = 0.004
 """Share of values that nothing tells: a noun that is a family name, after an article."""
+_AS_STAFF_WRITE = 0.02
+"""The same where every sentence is another: names in small letters that are words, ages without a word."""
 
 
-@pytest.mark.parametrize("half", ["development", "test", "unseen"])
-async def test_hardly_a_value_is_sent_and_every_text_comes_back(half: Half) -> None:
+@pytest.mark.parametrize(
+    ("half", "most"),
+    [
+        ("development", _UNDECIDABLE),
+        ("test", _UNDECIDABLE),
+        ("unseen", _UNDECIDABLE),
+        ("written", _AS_STAFF_WRITE),
+    ],
+)
+async def test_hardly_a_value_is_sent_and_every_text_comes_back(half: Half, most: float) -> None:
     echo = Echo(size=7)
     gateway = masked(echo)
     values, sent = 0, list[str]()
@@ -26,4 +36,4 @@ async def test_hardly_a_value_is_sent_and_every_text_comes_back(half: Half) -> N
             written = sentence.text[value.start : value.end]
             if holds(whole, written):
                 sent.append(f"{value.kind}: {sentence.template}")
-    assert len(sent) <= _UNDECIDABLE * values, sent
+    assert len(sent) <= most * values, sent
