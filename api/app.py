@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 
 import httpx
 from fastapi import FastAPI
@@ -95,10 +96,10 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        async with platform as opened, httpx.AsyncClient() as http:
+        async with platform as opened, _open_authenticator(settings, opened) as authenticator:
             app.state.running = Running(
                 platform=opened,
-                authenticator=_authenticator(settings, opened, http),
+                authenticator=authenticator,
                 rate_limits=rate_limits,
                 metrics=metrics,
             )
@@ -119,7 +120,9 @@ def create_app(
         redoc_url=None,
     )
     for router in ROUTERS:
-        app.include_router(router)
+        # As they are: to include a router makes all of its routes anew, for a prefix or a dependency
+        # that ours are not given, and is most of what an app costs.
+        app.router.routes.extend(router.routes)
     add_error_handlers(app)
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, limit_of=_body_limit(settings))
@@ -130,19 +133,23 @@ def create_app(
     return app
 
 
-def _authenticator(
-    settings: Settings, platform: Platform, http: httpx.AsyncClient
-) -> Authenticator:
-    oidc = None
-    if settings.oidc.issuer is not None:
-        oidc = OidcTokens(settings.oidc, KeySet(settings.oidc, http))
-    return Authenticator(
+@asynccontextmanager
+async def _open_authenticator(
+    settings: Settings, platform: Platform
+) -> AsyncGenerator[Authenticator]:
+    build = partial(
+        Authenticator,
         keys=platform.keys,
         expansions=Expansions(platform.groups),
-        oidc=oidc,
         oidc_settings=settings.oidc,
         oidc_tenant=TenantId(settings.oidc.tenant or settings.tenant),
     )
+    if settings.oidc.issuer is None:
+        # Without a client of HTTP, which loads every certificate authority there is.
+        yield build(oidc=None)
+        return
+    async with httpx.AsyncClient() as http:
+        yield build(oidc=OidcTokens(settings.oidc, KeySet(settings.oidc, http)))
 
 
 def _body_limit(settings: Settings) -> Callable[[str], int]:

@@ -100,31 +100,45 @@ async def evaluate_golden_folder(
     """The figures of `rag eval golden`, and what came of each case."""
     cases = await asyncio.to_thread(read_golden, folder)
     documents = await asyncio.to_thread((folder / "documents").resolve)
-    tenant = TenantId(settings.tenant)
     async with fresh_platform(settings) as platform:
         ingested = await ingest_source(platform, FILESYSTEM, {"root": str(documents)}, progress)
-        answerer = replace(platform.answerer, memory=NoMemory())
-        asked = 0
-
-        async def search(case: GoldenCase) -> Sequence[RetrievedChunk]:
-            query = Query(text=case.question, scope=scope_of(case.principal(tenant)))
-            return (await platform.retriever.retrieve(query)).hits
-
-        async def ask(case: GoldenCase) -> Answer | Refusal:
-            nonlocal asked
-            outcome = await answerer.ask(evaluated(case.question, case.principal(tenant)))
-            asked += 1
-            progress("asking", asked, len(cases))
-            return outcome
-
-        results = await run_golden(
-            cases,
-            search=search,
-            ask=ask,
-            documents_uri=documents.as_uri(),
-            at_once=at_once,
+        results = await golden_results(
+            platform, cases, documents=documents, at_once=at_once, progress=progress
         )
         return {**report_of(results), **ingested.report()}, results
+
+
+async def golden_results(
+    platform: Platform,
+    cases: Sequence[GoldenCase],
+    *,
+    documents: Path,
+    at_once: int = 1,
+    progress: Progress,
+) -> list[GoldenResult]:
+    """What comes of each case where the folder `documents`, an absolute path, was ingested."""
+    tenant = TenantId(platform.settings.tenant)
+    answerer = replace(platform.answerer, memory=NoMemory())
+    asked = 0
+
+    async def search(case: GoldenCase) -> Sequence[RetrievedChunk]:
+        query = Query(text=case.question, scope=scope_of(case.principal(tenant)))
+        return (await platform.retriever.retrieve(query)).hits
+
+    async def ask(case: GoldenCase) -> Answer | Refusal:
+        nonlocal asked
+        outcome = await answerer.ask(evaluated(case.question, case.principal(tenant)))
+        asked += 1
+        progress("asking", asked, len(cases))
+        return outcome
+
+    return await run_golden(
+        cases,
+        search=search,
+        ask=ask,
+        documents_uri=documents.as_uri(),
+        at_once=at_once,
+    )
 
 
 @asynccontextmanager

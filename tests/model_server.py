@@ -9,7 +9,6 @@ for the grounding check, and nothing that anyone should be answered by.
 import argparse
 import importlib.util
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +22,8 @@ from typing import Any, cast
 
 import httpx
 import pytest
+
+from tests.ports import free_port
 
 WEIGHTS_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 MODEL_NAME = "smollm2-135m"
@@ -61,11 +62,14 @@ def running_model_server(weights: Path, *, api_key: str) -> Generator[ModelServe
     found = sha256(weights.read_bytes()).hexdigest()
     if found != WEIGHTS_SHA256:
         raise ValueError(f"{weights.name} has sha256 {found}, not {WEIGHTS_SHA256}")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    command = [sys.executable, __file__, str(weights), str(port), api_key]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    port = free_port()
+    command = [sys.executable, "-m", "tests.model_server", str(weights), str(port), api_key]
+    with subprocess.Popen(
+        command,
+        cwd=Path(__file__).parents[1],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
         try:
             _wait_until_healthy(f"http://127.0.0.1:{port}/health", process)
             yield ModelServer(f"http://127.0.0.1:{port}/v1", api_key)

@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from api.migrations import migrate
 from rag.storage.database import Database, open_database
+from tests.ports import free_port
 
 START_SECONDS = 60
 
@@ -234,12 +235,6 @@ def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: IO[bytes]) -> 
 
 def _run(command: Sequence[str | Path], user: str | None) -> None:
     subprocess.run(command, user=user, check=True, capture_output=True, timeout=START_SECONDS)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def _execute(url: str, statement: str) -> None:

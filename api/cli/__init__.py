@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from api.blas import keep_blas_to_one_thread
+from rag.starting import importing
 
 
 def main(words: Sequence[str] | None = None) -> NoReturn:
@@ -12,6 +13,7 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     What goes wrong is one line on standard error and a non-zero exit.
     """
     keep_blas_to_one_thread()
-    from api.cli.commands import run  # noqa: PLC0415 - it brings numpy
+    with importing():
+        from api.cli.commands import run  # noqa: PLC0415 - it brings numpy
 
     run(words)

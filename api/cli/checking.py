@@ -12,12 +12,12 @@ import typer
 
 from api.cli.options import AsJson, Tenant, settings_for
 from api.cli.output import show, show_json, show_table
-from api.guarding import build_guardrails
 from rag.access import PrincipalId, TenantId
 from rag.errors import InvalidRequest
 from rag.guardrails.checks import Scanned
 from rag.guardrails.flow import Guardrails
 from rag.guardrails.judging import Cleared
+from rag.starting import importing
 from rag.trail import Account, Direction, RequestId, Trail, UseCase
 
 _DIRECTIONS: dict[str, Direction] = {"input": "input", "evidence": "evidence", "output": "output"}
@@ -43,6 +43,9 @@ def check(
         raise InvalidRequest("name one text, or --file")
     if direction not in _DIRECTIONS:
         raise InvalidRequest(f"--direction {direction!r} is none of {', '.join(_DIRECTIONS)}")
+    with importing():
+        from api.guarding import build_guardrails  # noqa: PLC0415 - heavy
+
     settings = settings_for(tenant)
     guardrails = build_guardrails(settings)
     texts = [text] if text is not None else _lines(file or Path("-"))

@@ -2,7 +2,6 @@
 
 import gc
 import logging
-import os
 import signal
 import socket
 from collections.abc import AsyncGenerator, Callable, Generator
@@ -14,21 +13,12 @@ import httpx
 import uvicorn
 
 from api.app import create_app
-from api.cli.client import TIMEOUT, operator_key_file, operator_token
+from api.cli.client import TIMEOUT
 from api.logs import JsonLines
-from api.migrations import migrate
-from api.ownership import alone
-from api.permissions import EVERY_PERMISSION
 from api.settings import Settings
 from api.wiring import open_platform
-from rag.access import Principal, PrincipalId, TenantId
-from rag.storage.access.keys import Keys
-from rag.storage.access.tokens import parse_token
-from rag.storage.database import open_database
-from rag.storage.sources.ledger import Sources
 
 IN_PROCESS = "http://in-process"
-OPERATOR = PrincipalId("app:operator")
 GRACE_S = 10
 ENDING = (signal.SIGINT, signal.SIGTERM)
 
@@ -55,30 +45,6 @@ async def open_in_process(settings: Settings) -> AsyncGenerator[httpx.AsyncClien
                 ) as http,
             ):
                 yield http
-
-
-async def initialise(settings: Settings) -> bool:
-    """Set up what is missing; whether the operator key was. Safe to call again, and twice at once.
-
-    An operator key that an earlier version made gets the permissions that there are by now.
-    """
-    path = operator_key_file(settings)
-    async with alone(settings.data_dir):
-        await migrate(settings.resolved_database_url)
-        async with open_database(settings.resolved_database_url) as database:
-            await Sources(database).add_tenant(TenantId(settings.tenant))
-            keys, tenant = Keys(database), TenantId(settings.tenant)
-            permissions = frozenset(map(str, EVERY_PERMISSION))
-            if path.exists():
-                known = parse_token(operator_token(settings))
-                if known is not None:
-                    await keys.permit(tenant, known.id, permissions)
-                return False
-            created = await keys.create(
-                name="operator", principal=Principal(tenant, OPERATOR), permissions=permissions
-            )
-        _write_secret(path, created.token)
-    return True
 
 
 async def serve_on(
@@ -131,13 +97,3 @@ def _logging_to(path: Path) -> Generator[None]:
     finally:
         root.removeHandler(handler)
         handler.close()
-
-
-def _write_secret(path: Path, secret: str) -> None:
-    """Whole or not at all, and never readable for others."""
-    written = path.with_suffix(".new")
-    written.unlink(missing_ok=True)
-    descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secret + "\n")
-    written.replace(path)

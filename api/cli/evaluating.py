@@ -13,6 +13,7 @@ from api.cli.options import AsJson
 from api.cli.output import progress_bar, show_json, show_table
 from api.settings import load_settings
 from rag.errors import InvalidRequest
+from rag.starting import importing
 from rag.types import Mode, Refusal
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def beir(
     as_json: AsJson = False,
 ) -> None:
     """Ingest a data set in BEIR's layout through the ordinary pipeline, and measure the search."""
-    from api.evaluation import evaluate_beir_folder  # noqa: PLC0415 - heavy
+    with importing():
+        from api.evaluation import evaluate_beir_folder  # noqa: PLC0415 - heavy
 
     with _told(shown=not as_json) as progress:
         report = asyncio.run(
@@ -65,7 +67,8 @@ def golden(
     as_json: AsJson = False,
 ) -> None:
     """Ingest a corpus, ask its questions as those who ask them, and measure what comes back."""
-    from api.evaluation import evaluate_golden_folder  # noqa: PLC0415 - heavy
+    with importing():
+        from api.evaluation import evaluate_golden_folder  # noqa: PLC0415 - heavy
 
     with _told(shown=not as_json) as progress:
         report, results = asyncio.run(

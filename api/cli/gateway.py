@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from api.catalogue import models_of
 from api.cli.calling import call
 from api.cli.checking import check
 from api.cli.options import AsJson, Tenant, settings_for
@@ -36,6 +35,8 @@ def models(*, tenant: Tenant = None, as_json: AsJson = False) -> None:
 
     It reads what this machine's settings name, and finds the mistakes in it.
     """
+    from api.catalogue import models_of  # noqa: PLC0415 - heavy
+
     settings = settings_for(tenant)
     setup = models_of(settings)
     if as_json:

@@ -17,6 +17,7 @@ from api.cli.signals import until_stopped
 from api.ownership import Owned, announced, claim
 from api.settings import Settings, load_settings
 from rag.errors import ConfigurationError
+from rag.starting import importing
 
 ASK_AGAIN_S = 0.1
 
@@ -32,7 +33,8 @@ def init(*, tenant: Tenant = None, as_json: AsJson = False) -> None:
 
     What is there already stays as it is.
     """
-    from api.cli.embedded import initialise  # noqa: PLC0415 - heavy
+    with importing():
+        from api.cli.setting_up import initialise  # noqa: PLC0415 - heavy
 
     settings = settings_for(tenant)
     made = asyncio.run(initialise(settings))
@@ -85,8 +87,9 @@ def serve(
 def _serve(listener: socket.socket, settings: Settings, url: str, *, as_json: bool) -> None:
     import uvloop  # noqa: PLC0415 - only a server needs it
 
-    from api.cli.embedded import serve_on  # noqa: PLC0415 - heavy
-    from api.logs import configure_logging  # noqa: PLC0415 - heavy
+    with importing():
+        from api.cli.embedded import serve_on  # noqa: PLC0415 - heavy
+        from api.logs import configure_logging  # noqa: PLC0415 - heavy
 
     def tell() -> None:
         if as_json:
@@ -107,8 +110,9 @@ def worker(
     as_json: AsJson = False,
 ) -> None:
     """Run jobs that come over Redis: any number of these, on any machine."""
-    from api.logs import configure_logging  # noqa: PLC0415 - heavy
-    from api.worker import check_worker, run_worker  # noqa: PLC0415 - heavy
+    with importing():
+        from api.logs import configure_logging  # noqa: PLC0415 - heavy
+        from api.worker import check_worker, run_worker  # noqa: PLC0415 - heavy
 
     settings = load_settings()
     if settings.redis_url is None:

@@ -11,8 +11,8 @@ from typing import Any
 
 from api.cli.asking import show_outcome
 from api.cli.client import Api, ApiProblem, Asker, open_api
-from api.cli.embedded import initialise
 from api.cli.output import fail, show
+from api.cli.setting_up import initialise
 from api.cli.syncing import register_folder, show_report, sync_and_wait
 from api.settings import Settings, load_settings
 from rag.errors import ConfigurationError, Error

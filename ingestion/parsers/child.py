@@ -20,6 +20,7 @@ from ingestion.parsers.wire import (
     read_request,
 )
 from rag.errors import LimitExceeded, ParseError, PermanentError
+from rag.starting import importing
 
 Found = TypeVar("Found")
 
@@ -32,7 +33,8 @@ def main() -> None:
     limits = Limits(**settings["limits"])
     confine(memory_bytes=int(settings["memory_bytes"]))
     requests, replies = _take_pipes()
-    _preload()
+    with importing():
+        _preload()
     replies.write(LENGTH.pack(0))  # ready
     replies.flush()
     try:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from rag.access import Principal, PrincipalId
 from rag.conversation.turns import ConversationId
 from rag.storage.tables import SummaryRow
-from tests.acceptance.test_shared_layer import MAIL, QUESTION, TENANT, TRUE, House, house
+from tests.acceptance.houses import MAIL, QUESTION, TENANT, TRUE, House, house
 from tests.scripted_upstream import Counts, Says, Status
 
 SHORT = {"conversations": {"history_tokens": 60, "rewrite_deadline_s": 60}}
@@ -43,10 +43,10 @@ def shown_to(body: dict[str, Any]) -> str:
 
 
 async def test_older_turns_are_summed_up_by_the_cheap_model_and_tell_what_a_follow_up_means(
-    tmp_path: Path,
+    furnished: Path,
 ) -> None:
     says = (Says(TRUE), Says(TOLD, Counts(prompt=100, completion=10)), Says(QUESTION), Says(TRUE))
-    async with house(tmp_path, *says, settings=SHORT) as each:
+    async with house(furnished, *says, settings=SHORT) as each:
         ada = await each.key("user:ada")
         first = await ask(each, ada, f"{QUESTION} Anna Berger ({MAIL}) asks.", "new")
         mine = first["conversation_id"]
@@ -77,9 +77,9 @@ async def test_older_turns_are_summed_up_by_the_cheap_model_and_tell_what_a_foll
 
 
 async def test_where_a_budget_refuses_it_sentences_are_chosen_and_the_audit_says_so(
-    tmp_path: Path,
+    furnished: Path,
 ) -> None:
-    async with house(tmp_path, Says(TRUE), settings=SHORT) as each:
+    async with house(furnished, Says(TRUE), settings=SHORT) as each:
         budget = {"level": "tenant", "window": "day", "use_case": "summarise", "tokens": 1}
         set_ = await each.http.put("/v1/admin/budgets", json=budget, headers=each.operator)
         assert set_.status_code == 200, set_.text
@@ -95,9 +95,9 @@ async def test_where_a_budget_refuses_it_sentences_are_chosen_and_the_audit_says
 
 
 async def test_where_no_model_answers_the_conversation_goes_on_without_a_summary(
-    tmp_path: Path,
+    furnished: Path,
 ) -> None:
-    async with house(tmp_path, Status(500), settings=SHORT) as each:
+    async with house(furnished, Status(500), settings=SHORT) as each:
         ada = await each.key("user:ada")
         mine = (await ask(each, ada, QUESTION, "new"))["conversation_id"]
         assert (await ask(each, ada, FOLLOW_UP, mine))["kind"] == "answer"
@@ -108,9 +108,9 @@ async def test_where_no_model_answers_the_conversation_goes_on_without_a_summary
         }
 
 
-async def test_a_summary_is_its_owners_and_goes_with_the_conversation(tmp_path: Path) -> None:
+async def test_a_summary_is_its_owners_and_goes_with_the_conversation(furnished: Path) -> None:
     says = (Says(TRUE), Says(SUMMARY))
-    async with house(tmp_path, *says, settings=SHORT) as each:
+    async with house(furnished, *says, settings=SHORT) as each:
         ada, bob = await each.key("user:ada"), await each.key("user:bob")
         mine = (await ask(each, ada, QUESTION, "new"))["conversation_id"]
         path = f"/v1/conversations/{mine}"
@@ -122,9 +122,9 @@ async def test_a_summary_is_its_owners_and_goes_with_the_conversation(tmp_path: 
         assert rows == []
 
 
-async def test_it_can_be_turned_off(tmp_path: Path) -> None:
+async def test_it_can_be_turned_off(furnished: Path) -> None:
     off = {"conversations": SHORT["conversations"] | {"summaries": False}}
-    async with house(tmp_path, Says(TRUE), settings=off) as each:
+    async with house(furnished, Says(TRUE), settings=off) as each:
         await ask(each, await each.key("user:ada"), QUESTION, "new")
         assert each.upstream.calls == 1
         assert await entries(each, "summarise") == []

@@ -1,14 +1,20 @@
-"""The sample company through the ordinary pipeline: all of it is taken in, and it stays current."""
+"""The sample company through the ordinary pipeline: all of it is taken in, its questions are answered
+as well as promised by the platform as it is set up by default, and it stays current.
+
+One file, because all of it asks the same ingested company: to take it in is a minute's work.
+"""
 
 import shutil
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 import pytest_asyncio
 
+from api.evaluation import golden_results
 from rag.access import Principal, scope_of
 from rag.errors import NotFound
+from rag.evaluation.golden import GoldenResult, read_golden, report_of
 from rag.storage.documents.records import DocumentState
 from rag.storage.jobs.records import JobState
 from rag.storage.verdicts.records import Result
@@ -23,12 +29,34 @@ IN_HR = employee("1001", "people", "managers")
 LEAVE_POLICY = "people/leave-policy-2026.md"
 LEAVE_QUESTION = "How many days of paid annual leave does a full-time employee in the UK get?"
 
+FLOORS = {
+    "recall@10": 0.95,
+    "answer_accuracy": 0.7,
+    "refusal_precision": 0.62,
+    "refusal_recall": 0.8,
+    "citation_precision": 0.95,
+    "citation_recall": 0.8,
+}
+"""What the default reaches, less a little for another processor's rounding. The aim for
+refusals (.9 both) is not reached: README, "Measuring"."""
+
+
+def untold(_doing: str, _done: int, _of: int) -> None:
+    """Nobody watches."""
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def company(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[SampleCompany]:
     async with open_sample_company(tmp_path_factory.mktemp("aldermoor")) as company:
         await company.sync()
         yield company
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def golden(company: SampleCompany) -> Sequence[GoldenResult]:
+    return await golden_results(
+        company.platform, read_golden(CORPUS), documents=company.documents, progress=untold
+    )
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -137,6 +165,23 @@ async def test_what_no_access_file_speaks_of_is_nobodys(company: SampleCompany) 
     )
     for relative in unfiled:
         assert not await may_open(company, relative, everybody)
+
+
+async def test_the_golden_set_is_answered_as_well_as_promised(
+    golden: Sequence[GoldenResult],
+) -> None:
+    report = report_of(golden)
+    assert report["forbidden_leaks"] == 0
+    assert {name: report[name] for name in FLOORS if report[name] < FLOORS[name]} == {}
+
+
+async def test_every_citation_quotes_the_passage_it_names(golden: Sequence[GoldenResult]) -> None:
+    answers = [result.outcome for result in golden if isinstance(result.outcome, Answer)]
+    assert answers
+    for citation in (citation for answer in answers for citation in answer.citations):
+        assert citation.verified
+        start, end = citation.span.start, citation.span.end
+        assert citation.chunk.text[start:end] == citation.quote
 
 
 async def test_an_edit_of_one_sentence_embeds_one_chunk(changing: SampleCompany) -> None:

@@ -189,7 +189,7 @@ async def test_a_client_that_goes_away_stops_the_model(path: str, tmp_path: Path
             "server": ("rag.test", 80),
             "client": ("127.0.0.1", 1),
         }
-        await asyncio.wait_for(site.app(scope, receive, send), timeout=20)
+        await asyncio.wait_for(site.app(scope, receive, send), timeout=60)
         assert model.stopped.is_set()
         assert received[0]["status"] == 200
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from api.catalogue import models_of, router_of
-from api.gateway import OpenGateway, fallback_policy_of, open_gateway
+from api.gateway import OpenGateway, breaker_policy_of, fallback_policy_of, open_gateway
 from api.settings import Settings
 from rag.adapters.answerability import Answerability
 from rag.adapters.redis_breaker import RedisBreaker
@@ -150,3 +150,9 @@ def test_the_one_model_of_the_settings_keeps_its_own_timeouts(tmp_path: Path) ->
 
     assert fallback_policy_of(own).patience.first_token_s == 7
     assert fallback_policy_of(settings_with(tmp_path)).patience.first_token_s == 30
+
+
+def test_a_probe_is_waited_for_longer_than_an_attempt_may_take(tmp_path: Path) -> None:
+    settings = settings_with(tmp_path, gateway={"attempt_timeout_s": 900})
+    patience = fallback_policy_of(settings).patience
+    assert breaker_policy_of(settings.gateway, patience).probe_lease_s > 900

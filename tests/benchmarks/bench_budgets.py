@@ -27,7 +27,8 @@ from api.migrations import migrate
 from rag.gateway.budgets import Reservation, ReservationId
 from rag.storage.moments import now
 from tests.budgets import ACME, amount, open_budgets
-from tests.services import free_port, postgres_server, redis_server
+from tests.ports import free_port
+from tests.services import postgres_server, redis_server
 from tests.spenders import LEASE, Caps, Store, Watched, watch
 
 ALONE = 300

@@ -36,7 +36,7 @@ from rag.gateway.patience import FallbackPolicy
 from rag.gateway.singleflight import SharedCalls
 from rag.protocols import Message, ModelPrompt
 from tests.gateways import CEILING, FixedRoutes, a_call, a_model, a_trail
-from tests.services import free_port
+from tests.ports import free_port
 
 AT_ONCE = 32
 PROMPT = ModelPrompt(

@@ -45,7 +45,8 @@ from rag.storage.tables import JobRow
 from rag.types import SourceId
 from tests.ingestion.platform import SOURCE, TENANT, Platform, platform_over
 from tests.ingestion.standins import FolderInMemory, HashEmbedder
-from tests.services import free_port, postgres_server, redis_server
+from tests.ports import free_port
+from tests.services import postgres_server, redis_server
 
 CLAIMS = 400
 SOURCES = 20

@@ -22,7 +22,8 @@ import root
 from reporting import report
 
 from tests.ingestion.kills.runs import Compared, compare_distributed, compare_embedded
-from tests.services import free_port, postgres_server, redis_server
+from tests.ports import free_port
+from tests.services import postgres_server, redis_server
 
 
 def embedded(folder: Path, *, kills: int, seed: int) -> Compared:

@@ -31,7 +31,7 @@ import root
 from processes import cpu_s
 from reporting import report, told
 
-from tests.services import free_port
+from tests.ports import free_port
 
 HERE = Path(__file__).parent
 STARTS_WITHIN_S = 180.0

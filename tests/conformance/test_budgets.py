@@ -25,7 +25,8 @@ from rag.gateway.usage import UsageCount, UsageKey
 from rag.trail import UseCase
 from tests.budgets import ACME, ANNA, OTHER, STORES, Counted, amount, limit, open_budgets
 from tests.clock import Clock
-from tests.services import free_port, redis_server
+from tests.ports import free_port
+from tests.services import redis_server
 
 LEASE = timedelta(minutes=10)
 

@@ -16,7 +16,7 @@ from rag.errors import RateLimited
 from rag.gateway.token_rates import LocalTokenRates, TokenRate, TokenRates
 from tests.budgets import ACME, OTHER
 from tests.clock import Clock
-from tests.services import free_port
+from tests.ports import free_port
 
 MINUTE = timedelta(minutes=1)
 

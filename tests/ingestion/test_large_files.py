@@ -40,7 +40,7 @@ def written(folder: Path, text: str) -> Path:
 async def left_after_a_moment(platform: Platform, number: int) -> list[Path]:
     """The files where originals are kept, once there are so many: a thread may hold one a little
     longer than the ingest does."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(left := _files(platform.originals.root)) != number:  # noqa: ASYNC110 - see above
             await asyncio.sleep(0.01)
     return left

@@ -20,7 +20,8 @@ from rag.errors import StorageUnavailable
 from rag.storage.database import Database
 from rag.storage.jobs.records import JobKind, JobState
 from tests.ingestion.platform import SOURCE, TENANT, Platform, platform_over
-from tests.services import free_port, redis_server
+from tests.ports import free_port
+from tests.services import redis_server
 
 
 async def forget_all(redis: ArqRedis) -> None:

@@ -1,59 +1,62 @@
-"""The sample company's questions, asked of the platform as it is set up by default."""
+"""A golden set of one's own, as `rag eval golden` measures it: ingested by itself, asked, scored.
 
-from collections.abc import Sequence
+The sample company's is asked in `tests/acceptance/test_sample_company.py`.
+"""
+
+import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-import pytest_asyncio
-
 from api.evaluation import evaluate_golden_folder
 from api.settings import Settings
-from rag.evaluation.golden import GoldenResult
-from rag.types import Answer
 
-CORPUS = Path(__file__).parents[2] / "corpora" / "aldermoor"
-
-FLOORS = {
-    "recall@10": 0.95,
-    "answer_accuracy": 0.7,
-    "refusal_precision": 0.62,
-    "refusal_recall": 0.8,
-    "citation_precision": 0.95,
-    "citation_recall": 0.8,
-}
-"""What the default reaches, less a little for another processor's rounding. The aim for
-refusals (.9 both) is not reached: README, "Measuring"."""
+SEALS = "# Pump seals\n\nThe pump seal of the AP-450X is replaced every 12 months.\n"
+PAY = "# Pay\n\nThe midpoint of pay grade G6 is 54900 euros.\n"
 
 
-def untold(_doing: str, _done: int, _of: int) -> None:
-    """Nobody watches."""
+def case(case_id: str, question: str, *groups: str, **wanted: Any) -> dict[str, Any]:
+    told = {"id": case_id, "question": question, "as": "user:1", "groups": groups}
+    return {**told, "kind": "single_fact", "expected_documents": [], **wanted}
 
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+def golden_folder(folder: Path) -> Path:
+    """Seals for everybody and pay for one group, asked after by both."""
+    files = {
+        ".access.yaml": 'readers: [everyone]\nfiles:\n  "pay*": {readers: [group:people]}\n',
+        "seals.md": SEALS,
+        "pay.md": PAY,
+    }
+    (folder / "documents").mkdir(parents=True)
+    for name, text in files.items():
+        (folder / "documents" / name).write_text(text)
+    seals = "How often is the pump seal of the AP-450X replaced?"
+    pay = "What is the midpoint of pay grade G6?"
+    cases = (
+        case("seals", seals, expected_documents=["seals.md"], answer_contains=["12 months"]),
+        case("own", pay, "group:people", expected_documents=["pay.md"], answer_contains=["54900"]),
+        case("others", pay, forbidden_documents=["pay.md"], refusal="no_evidence"),
+    )
+    (folder / "questions.jsonl").write_text("\n".join(map(json.dumps, cases)))
+    return folder
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def golden() -> tuple[dict[str, Any], Sequence[GoldenResult]]:
-    return await evaluate_golden_folder(Settings(), CORPUS, progress=untold)
+async def test_a_folder_is_ingested_asked_and_scored(tmp_path: Path) -> None:
+    seen: list[tuple[str, int, int]] = []
 
+    def watch(doing: str, done: int, of: int) -> None:
+        seen.append((doing, done, of))
 
-async def test_the_golden_set_is_answered_as_well_as_promised(
-    golden: tuple[dict[str, Any], Sequence[GoldenResult]],
-) -> None:
-    report, _ = golden
-    assert report["failed"] == 0
-    assert report["forbidden_leaks"] == 0
-    assert {name: report[name] for name in FLOORS if report[name] < FLOORS[name]} == {}
-
-
-async def test_every_citation_quotes_the_passage_it_names(
-    golden: tuple[dict[str, Any], Sequence[GoldenResult]],
-) -> None:
-    _, results = golden
-    answers = [result.outcome for result in results if isinstance(result.outcome, Answer)]
-    assert answers
-    for citation in (citation for answer in answers for citation in answer.citations):
-        assert citation.verified
-        start, end = citation.span.start, citation.span.end
-        assert citation.chunk.text[start:end] == citation.quote
+    folder = golden_folder(tmp_path / "own")
+    report, results = await evaluate_golden_folder(Settings(), folder, progress=watch)
+    assert (report["documents"], report["chunks"], report["failed"]) == (2, 2, 0)
+    assert report["cases"] == len(results) == 3
+    assert (report["wrong"], report["forbidden_leaks"]) == ([], 0)
+    assert report["recall@10"] == report["answer_accuracy"] == report["refusal_recall"] == 1
+    assert {result.case.id: result.cited for result in results} == {
+        "seals": ("seals.md",),
+        "own": ("pay.md",),
+        "others": (),
+    }
+    assert [told for told in seen if told[0] == "asking"] == [
+        ("asking", done, 3) for done in (1, 2, 3)
+    ]

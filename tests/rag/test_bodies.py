@@ -104,7 +104,7 @@ async def test_a_body_outlasts_the_removal_of_its_original_and_is_kept_anew(tmp_
     assert await originals.store(body) == digest
     del body
     assert (await originals.body_of(digest)).read() == LARGE
-    async with asyncio.timeout(10):  # the thread that read it may hold it for a moment longer
+    async with asyncio.timeout(60):  # the thread that read it may hold it for a moment longer
         while files_under(tmp_path) != [originals.path_of(digest)]:  # noqa: ASYNC110 - see above
             await asyncio.sleep(0.01)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from sqlalchemy import update
 
 from api.cli.client import operator_token
-from api.cli.embedded import initialise
+from api.cli.setting_up import initialise
 from api.permissions import EVERY_PERMISSION
 from api.settings import Settings
 from rag.storage.access.keys import Keys
