@@ -1,10 +1,9 @@
 """Prompt injection and jailbreaks: a text that tells the model what to do instead of asking something.
 
 The text is read as it may be meant to be read (`readings`), by patterns (`rules`) and by a linear
-classifier (`linear`). Measured on what it never saw: .57 of 150 attacks written by hand and .047 of
-150 look-alikes; by templates left out, .77 of our attacks and .10 of our look-alikes; .96 of public
-jailbreaks at .10 of that set's ordinary prompts; .01 of ordinary questions. docs/guardrails.md has
-it by family.
+classifier (`linear`). Measured where a whole public corpus was left out of the fit, mostly .8 to .97 of
+its attacks at .01 of ordinary questions, .5 of the terse and of those in other languages; of 150 attacks
+written by hand .54 at .06 of 150 look-alikes. docs/guardrails.md has it by source and family.
 """
 
 import asyncio

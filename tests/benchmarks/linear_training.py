@@ -32,7 +32,6 @@ from rag.guardrails.readings import folded
 SIZE = 1 << 17
 _MOST_WORDS = 400
 """Of a text that is taken whole."""
-_MOST_WINDOWS = 16
 _TELLING = 2
 
 Span = tuple[int, int]
@@ -95,6 +94,8 @@ class Fitting:
     """These two: see `LinearModel`."""
     emphasis: Mapping[str, float] = field(default_factory=dict[str, float])
     """What a source weighs beside the others of its class; 1 where nothing is said."""
+    most_windows: int = 16
+    """Of what is none, besides the whole."""
 
 
 def fit(examples: Sequence[Example], how: Fitting) -> Fitted:
@@ -102,7 +103,7 @@ def fit(examples: Sequence[Example], how: Fitting) -> Fitted:
     texts = [text for example in examples if (text := _text_of(example, how)) is not None]
     first = _fit([(text, [text.whole]) for text in texts], how)
     second = [
-        (text, [text.whole, *(_telling(text, first, how) if text.example.positive else _some_windows(text))])
+        (text, [text.whole, *(_telling(text, first, how) if text.example.positive else _some_windows(text, how))])
         for text in texts
     ]  # fmt: skip
     return _fit(second, how)
@@ -119,11 +120,11 @@ def _text_of(example: Example, how: Fitting) -> _Text | None:
     return _Text(example, kept, tuple(windows))
 
 
-def _some_windows(text: _Text) -> list[Span]:
+def _some_windows(text: _Text, how: Fitting) -> list[Span]:
     found = list(text.windows)
-    if len(found) > _MOST_WINDOWS:
+    if len(found) > how.most_windows:
         chance = np.random.default_rng(text.indices.shape[1])
-        return [found[at] for at in chance.choice(len(found), _MOST_WINDOWS, replace=False)]
+        return [found[at] for at in chance.choice(len(found), how.most_windows, replace=False)]
     return found
 
 
@@ -183,8 +184,10 @@ def write(
     scale: float,
     trained_on: str,
     how: Fitting,
+    corpora: Mapping[str, str] | None = None,
 ) -> LinearModel:
-    """Put the weights where `load_linear(name)` finds them, as half-precision numbers."""
+    """Put the weights where `load_linear(name)` finds them, as half-precision numbers. `corpora`: the
+    files that others must have to fit them again, with the sha256 of each."""
     folder = Path(__file__).parents[2] / "rag" / "guardrails" / "weights"
     folder.mkdir(exist_ok=True)
     path = folder / f"{name}.npy"
@@ -197,6 +200,7 @@ def write(
         "length_power": how.length_power,
         "with_letters": how.with_letters,
         "trained_on": trained_on,
+        **({"corpora": dict(corpora)} if corpora else {}),
     }
     (folder / f"{name}.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     return fitted.model(how, scale=scale, threshold=threshold, trained_on=trained_on)

@@ -92,6 +92,11 @@ def test_a_disguise_is_undone_and_named(check: InjectionCheck, hidden: str, how:
     assert f"hidden:{how}" in {finding.kind for finding in report.findings}
 
 
+def test_an_email_address_is_no_leetspeak() -> None:
+    assert [each.how for each in readings("Write to r1ta@sales.example by noon.")] == ["none"]
+    assert "ignore all" in {each.text for each in readings("1gn0re @ll")}
+
+
 def base64_of(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
