@@ -39,11 +39,16 @@ HOW = Fitting(
     size=1 << 19,
     length_power=0.0,
     with_letters=True,
-    emphasis={"our lookalikes": 4.0, "guides": 2.0, "comments": 2.0},
-    most_windows=6,
+    emphasis={
+        "our lookalikes": 4.0,
+        "guides": 3.0,
+        "comments": 3.0,
+        "jackhhao": 8.0,
+        "scifact": 2.0,
+    },
 )
 SCALE = 1.0
-THRESHOLD = 1.0
+THRESHOLD = 1.5
 """Of the raw score: chosen where templates and whole sources were left out, between the two."""
 CURVE = (-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)
 
