@@ -2,8 +2,8 @@
 
 The text is read as it may be meant to be read (`readings`), by patterns (`rules`) and by a linear
 classifier (`linear`). Measured where a whole public corpus was left out of the fit, mostly .8 to .97 of
-its attacks at .01 of ordinary questions, .5 of the terse and of those in other languages; of 150 attacks
-written by hand .54 at .06 of 150 look-alikes. docs/guardrails.md has it by source and family.
+its attacks at .01 of harmless texts, .5 of the terse and of those in other languages; of 150 attacks
+written by hand .57 at .07 of 150 look-alikes. docs/guardrails.md has it by source and family.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ AT_ONCE_CHARACTERS = 3_000
 """A longer text is looked through in a thread."""
 MOST_CHARACTERS = 400_000
 """A longer text is not looked through at all: a part of it would prove nothing of the rest."""
-PASSAGE_MARGIN = 4.0
+PASSAGE_MARGIN = 3.0
 """How far over the threshold a passage must be. Documents are long, and full of orders to people:
 what a question may not say is ordinary there."""
 _BY_RULE = 0.95

@@ -48,7 +48,7 @@ HOW = Fitting(
     },
 )
 SCALE = 1.0
-THRESHOLD = 1.5
+THRESHOLD = 1.0
 """Of the raw score: chosen where templates and whole sources were left out, between the two."""
 CURVE = (-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)
 
