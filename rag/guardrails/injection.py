@@ -3,7 +3,7 @@
 The text is read as it may be meant to be read (`readings`), by patterns (`rules`) and by a linear
 classifier (`linear`). Measured where a whole public corpus was left out of the fit, mostly .8 to .97 of
 its attacks at .01 of harmless texts, .5 of the terse and of those in other languages; of 150 attacks
-written by hand .57 at .07 of 150 look-alikes. docs/guardrails.md has it by source and family.
+written by hand .51 at .06 of 150 look-alikes. docs/guardrails.md has it by source and family.
 """
 
 import asyncio
